@@ -19,8 +19,8 @@ MASKED_SCORE = -10000.0
 class RMSNorm(nn.Module):
     """Division by the root mean square, then a weight; float32 inside, result in the dtype of the weight.
 
-    The public code adds 1e-8 to the root; adding its square under the root gives the same value for a zero vector
-    and, to float32 precision, for any root above 1e-4, and is the form that inference engines fuse.
+    The public code adds 1e-8 to the root; adding its square under the root gives the same value for a zero
+    vector and, to float32 precision, for any root above 1e-4, and is the form that inference engines fuse.
     """
 
     def __init__(self, size: int) -> None:
@@ -49,7 +49,7 @@ class FeedForward(nn.Module):
 
 
 class CausalConvolution(nn.Module):
-    """Depthwise convolution over time without look-ahead (a module of its own for the sake of its public name)."""
+    """Depthwise convolution over time without look-ahead (a module of its own to keep its public name)."""
 
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
@@ -100,8 +100,8 @@ class ConvolutionModule(nn.Module):
 class SelfAttention(nn.Module):
     """Attention of each chunk of frames to itself and to a fixed left context.
 
-    Frames are cut into chunks and every chunk gets its window of keys, so cost and memory grow linearly with the
-    length. Rotary positions count from the start of the chunk: only differences matter (Su et al., 2021).
+    Frames are cut into chunks and every chunk gets its window of keys, so cost and memory grow linearly with
+    the length. Rotary positions count from the start of the chunk: only differences matter (Su et al., 2021).
     """
 
     cosine: Tensor
@@ -133,7 +133,7 @@ class SelfAttention(nn.Module):
         """Attend.
 
         Args:
-            h: [B, T, d_model], normed block input; T is a whole number of chunks (one chunk if `cache` is given).
+            h: [B, T, d_model], normed block input; T is a whole number of chunks, one if `cache` is given.
             shared: float32 [B, chunks, heads, chunk, window], attention probabilities of the group's owner;
                 ignored (may be None) in a block that owns its scores.
             visible: bool, broadcastable to the probabilities: which keys a query may see; None for all.
@@ -163,7 +163,7 @@ class SelfAttention(nn.Module):
         return probabilities.masked_fill(~visible, 0.0)
 
     def _windows(self, x: Tensor, frames: int) -> Tensor:
-        """Return for each chunk of `frames` its keys or values with left context: [B, chunks, window, heads, dk]."""
+        """Return the keys or values of each chunk with left context, [B, chunks, window, heads, dk]."""
         x = x.reshape(len(x), -1, self.chunk, self.heads, self.head_dim)
         if x.shape[1] * self.chunk > frames:  # a stream: the cache stands before the only chunk
             return x.flatten(1, 2).unsqueeze(1)
@@ -172,7 +172,7 @@ class SelfAttention(nn.Module):
         return torch.cat([padded[:, i : i + chunks] for i in range(before + 1)], dim=2)
 
     def _rotate(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """Turn feature pairs (i, i + rotary / 2) of [B, chunks, frames, heads, dk] by the angle of their frame."""
+        """Turn feature pairs (i, i + rotary / 2) of [B, chunks, frames, heads, dk] by their frame's angle."""
         cosine, sine = cosine.unsqueeze(1), sine.unsqueeze(1)
         half = self.rotary // 2
         u, v, rest = x[..., :half], x[..., half : self.rotary], x[..., self.rotary :]
@@ -196,7 +196,7 @@ class BlockOutput(NamedTuple):
 
 
 class ConformerBlock(nn.Module):
-    """Half feed-forward, attention, convolution, half feed-forward, norm; every module with its own norm before."""
+    """Half feed-forward, attention, convolution, half feed-forward, norm; a norm before every module."""
 
     def __init__(self, config: AcousticConfig, block: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Sizes of a T-one style acoustic network, and everything that follows from them (rates, windows, state layout).
+"""Sizes of a T-one style acoustic network, and all that follows from them (rates, windows, state layout).
 
 No PyTorch here: the training recipe, the exporter and tests read sizes without loading it.
 """
@@ -14,7 +14,7 @@ from tritone_acoustic.errors import AcousticError
 SAMPLE_RATE = 8000
 """Samples per second of everything the network hears."""
 HOP = 80
-"""Samples between mel frames (10 ms); also the samples kept from chunk to chunk, since a frame spans two hops."""
+"""Samples between mel frames (10 ms); also the samples kept between chunks, since a frame spans two hops."""
 MEL_PER_FRAME = 3
 """Mel frames per output frame: the time stride of the second subsampling convolution."""
 SUBSAMPLING_KERNELS = ((11, 21), (11, 11))
@@ -27,9 +27,9 @@ LABELS = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя "
 class AcousticConfig:
     """Architecture of the network; the defaults are the public T-one.
 
-    Blocks run at the full rate (30 ms frames) up to and including `reduction_after`, at the half rate up to and
-    including `upsample_after`, and at the full rate again afterwards. Blocks before `upsample_after` attend only
-    inside the chunk; it and every later block also look back over `attention_cache` full-rate frames.
+    Blocks run at the full rate (30 ms frames) up to and including `reduction_after`, at the half rate up to
+    and including `upsample_after`, and at the full rate again afterwards. Blocks before `upsample_after`
+    attend only inside the chunk; it and later ones also look back over `attention_cache` full-rate frames.
 
     Attributes:
         d_model: width of the residual stream.
@@ -70,7 +70,10 @@ class AcousticConfig:
         object.__setattr__(self, "subsampling_channels", tuple(self.subsampling_channels))
         mel_kernels = sum(mel - 1 for _, mel in SUBSAMPLING_KERNELS)
         rules = (
-            (self.d_model % self.n_heads == 0, f"n_heads={self.n_heads} does not divide d_model={self.d_model}"),
+            (
+                self.d_model % self.n_heads == 0,
+                f"n_heads={self.n_heads} does not divide d_model={self.d_model}",
+            ),
             (
                 0 <= self.reduction_after < self.upsample_after < self.n_layers,
                 f"reduction_after={self.reduction_after}, upsample_after={self.upsample_after} and "
@@ -80,7 +83,7 @@ class AcousticConfig:
             (self.chunk_frames % 2 == 0, f"chunk_frames={self.chunk_frames} must be even"),
             (
                 self.attention_cache % self.chunk_frames == 0,
-                f"attention_cache={self.attention_cache} is not a whole number of chunks of {self.chunk_frames}",
+                f"attention_cache={self.attention_cache} is no multiple of chunk_frames={self.chunk_frames}",
             ),
             (self.n_mels > mel_kernels, f"n_mels={self.n_mels} must exceed {mel_kernels}"),
             (self.chunk_frames * MEL_PER_FRAME >= 10, "a chunk must hold at least 10 mel frames"),
@@ -146,7 +149,7 @@ class AcousticConfig:
         return self.attention_cache // 2 if self.is_half_rate(block) else self.attention_cache
 
     def owns_scores(self, block: int) -> bool:
-        """Whether a block computes its attention scores; the others reuse those of the nearest earlier owner."""
+        """Whether a block computes its attention scores; others reuse those of the nearest earlier owner."""
         return block in (0, self.reduction_after + 1) or block >= self.upsample_after
 
     @property
@@ -201,7 +204,9 @@ class AcousticConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
-            raise AcousticError(f"unknown architecture field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+            raise AcousticError(
+                f"unknown architecture field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+            )
         return cls(**fields)
 
 

@@ -1,6 +1,6 @@
 """Log-mel features of telephone audio: the front end in front of the trained layers, without parameters.
 
-Buffering of samples between chunks belongs to the network's streaming step; augmentation to the training recipe.
+Buffering of samples between chunks belongs to the network's streaming step; augmentation to training.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ GUARD = 2.0**-24
 def spectrum_basis() -> NDArray[np.float32]:
     """Return the matrix that takes a frame of raw samples to its spectrum.
 
-    Pre-emphasis inside the frame (first sample replicated), the symmetric Hann window and the discrete Fourier
-    transform are all linear, so they are one matrix.
+    Pre-emphasis inside the frame (first sample replicated), the symmetric Hann window and the discrete
+    Fourier transform are all linear, so they are one matrix.
 
     Returns:
         float32 [2 * BINS, WINDOW]: rows of real parts, then rows of imaginary parts.
@@ -35,7 +35,8 @@ def spectrum_basis() -> NDArray[np.float32]:
     basis = rows.copy()
     basis[:, :-1] -= PRE_EMPHASIS * rows[:, 1:]
     basis[:, 0] -= PRE_EMPHASIS * rows[:, 0]
-    return basis.astype(np.float32)
+    table: NDArray[np.float32] = basis.astype(np.float32)
+    return table
 
 
 def mel_filterbank(n_mels: int = 64) -> NDArray[np.float32]:
@@ -56,7 +57,8 @@ def mel_filterbank(n_mels: int = 64) -> NDArray[np.float32]:
     bins = np.arange(BINS) * (SAMPLE_RATE / WINDOW)
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = np.minimum((bins - left) / (centre - left), (right - bins) / (right - centre))
-    return (np.maximum(triangles, 0.0) * 2.0 / (right - left)).astype(np.float32)
+    filters: NDArray[np.float32] = (np.maximum(triangles, 0.0) * 2.0 / (right - left)).astype(np.float32)
+    return filters
 
 
 class LogMel(nn.Module):
@@ -74,7 +76,7 @@ class LogMel(nn.Module):
         """Compute log-mel frames.
 
         Args:
-            samples: float [B, HOP + N], about +-1; the first HOP are the past (zeros at the start of a stream).
+            samples: float [B, HOP + N], about +-1; the first HOP are the past, zeros at the start.
 
         Returns:
             float32 [B, N // HOP, n_mels], natural logarithm.

@@ -64,8 +64,8 @@ class AcousticModel(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Run whole utterances, as in training.
 
-        Equal to streaming for a length that is a whole number of chunks. Valid lengths of an even number of frames
-        are advisable: as in the public code an odd last frame is not counted, and it depends on the padding.
+        Equal to streaming for a length that is a whole number of chunks. Valid lengths of an even number of
+        frames are advisable: as in the public code an odd last frame is not counted and sees the padding.
 
         Args:
             waveform: float32 [B, N], samples in about +-1, padded at the end; N at least 240.
@@ -73,7 +73,7 @@ class AcousticModel(nn.Module):
             spec_augment: applied to the log-mel features, if given.
 
         Returns:
-            float32 [B, T, n_classes] natural-log probabilities with T = N // 240, and int64 [B], the valid frames.
+            float32 [B, T, n_classes] natural-log probabilities, T = N // 240; int64 [B], the valid frames.
 
         Raises:
             ValueError: if the waveform is shorter than one frame.
@@ -81,7 +81,9 @@ class AcousticModel(nn.Module):
         config = self.config
         frames = waveform.shape[1] // HOP // MEL_PER_FRAME
         if frames < 1:
-            raise ValueError(f"waveform of {waveform.shape[1]} samples is shorter than a frame of {HOP * MEL_PER_FRAME}")
+            raise ValueError(
+                f"waveform of {waveform.shape[1]} samples is shorter than a frame of {HOP * MEL_PER_FRAME}"
+            )
         mel = self.features(F.pad(waveform, (HOP, 0)))
         mel_lengths = lengths // HOP
         if spec_augment is not None:
@@ -121,7 +123,7 @@ class AcousticModel(nn.Module):
             state: [B, state_size], float16 in the public contract; float32 keeps it exact.
 
         Returns:
-            float32 [B, chunk_frames, n_classes] natural-log probabilities, and the next state in the dtype of `state`.
+            float32 [B, chunk_frames, n_classes] natural-log probabilities; the next state, dtype of `state`.
         """
         config, batch = self.config, len(signal)
         part = {

@@ -1,4 +1,4 @@
-"""Changes of frame rate: the convolutions in front of the blocks (10 to 30 ms) and the reduction to 60 ms frames.
+"""Changes of frame rate: the convolutions before the blocks (10 to 30 ms), the reduction to 60 ms frames.
 
 The blocks themselves are in blocks.py; undoing the reduction has no parameters and sits in network.py.
 """
@@ -14,7 +14,7 @@ from tritone_acoustic.config import MEL_PER_FRAME, SUBSAMPLING_KERNELS, Acoustic
 
 
 class PreEncode(nn.Module):
-    """Normalised mel frames through two convolutions and a projection: one 30 ms frame from three mel frames."""
+    """Normalised mel frames through two convolutions and a projection: a 30 ms frame from 3 mel frames."""
 
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class PreEncode(nn.Module):
 
 
 class TemporalReduction(nn.Module):
-    """Halves the frame rate: a depthwise convolution of stride 2 that widens four times, then a pointwise one."""
+    """Halves the frame rate: a depthwise convolution of stride 2, 4 times as wide, then a pointwise one."""
 
     def __init__(self, config: AcousticConfig) -> None:
         super().__init__()
