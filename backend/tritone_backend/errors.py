@@ -1,0 +1,59 @@
+"""The errors a user of the service can cause or meet, each one line with its remedy. No Triton here."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class BackendError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Attributes:
+        user_message: one line: what is wrong and how to mend it.
+    """
+
+    def __init__(self, user_message: str) -> None:
+        super().__init__(user_message)
+        self.user_message = user_message
+
+
+class ModelError(BackendError):
+    """A model folder is missing a file or its files do not fit together."""
+
+
+class EngineError(BackendError):
+    """An engine cannot run on this machine, or failed while running."""
+
+
+class Code(str, Enum):
+    """Machine-readable reason of a rejected request: the wire contract that clients rely on."""
+
+    FULL = "full"
+    DRAINING = "draining"
+    UNKNOWN_STREAM = "unknown-stream"
+    DUPLICATE_START = "duplicate-start"
+    BAD_OPTION = "bad-option"
+    BAD_AUDIO = "bad-audio"
+    OVERLAP = "overlap"
+    TOO_LARGE = "too-large"
+    INTERNAL = "internal"
+
+
+class StreamError(BackendError):
+    """One request of one stream is rejected; no other stream notices.
+
+    The text ends in a tag ``[tritone:CODE key=value ...]`` that clients parse.
+    """
+
+    def __init__(self, code: Code, message: str, *, retry_after_s: float | None = None) -> None:
+        tag = f"tritone:{code.value}"
+        if retry_after_s is not None:
+            tag += f" retry_after_s={retry_after_s:g}"
+        super().__init__(f"{message} [{tag}]")
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+    @property
+    def ends_stream(self) -> bool:
+        """Whether the stream is gone after this error; otherwise the request simply had no effect."""
+        return self.code in (Code.FULL, Code.DRAINING, Code.UNKNOWN_STREAM, Code.INTERNAL)

@@ -1,0 +1,1 @@
+"""Acoustic models as files: where they are found, added, described. No weights are read here."""

@@ -1,0 +1,88 @@
+"""What the loop knows of requests and live streams. Records only; the life of a stream is in loop.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_backend.errors import StreamError
+from tritone_backend.stages import STAGES
+
+PayloadT = TypeVar("PayloadT")
+ResultT = TypeVar("ResultT")
+PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
+ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class Session(Protocol[PayloadT_contra, ResultT_co]):
+    """One stream's work outside the network."""
+
+    @property
+    def pending_chunks(self) -> int:
+        """Chunks that wait for the network."""
+
+    def feed(self, payload: PayloadT_contra) -> None:
+        """Take what a request brought. Raises StreamError and changes nothing when it is bad."""
+
+    def finish_audio(self) -> None:
+        """No more payload follows."""
+
+    def take_chunk(self) -> NDArray[np.int16]:
+        """Next chunk for the network, int16 [chunk_samples]."""
+
+    def close(self) -> None:
+        """Everything went through the network."""
+
+    def take_result(self) -> ResultT_co:
+        """What the request that is now complete is answered with."""
+
+
+@dataclass
+class Request(Generic[PayloadT, ResultT]):
+    """One request of one stream.
+
+    Attributes:
+        stream_id: Triton's correlation id.
+        start, end: Triton's sequence flags.
+        payload: audio.
+        parameters: options; read when ``start``.
+        reply: called exactly once, on the loop's thread, with the result or the error, and the stage times.
+        arrived: ``time.perf_counter()`` when the model got it.
+    """
+
+    stream_id: int
+    start: bool
+    end: bool
+    payload: PayloadT
+    parameters: Mapping[str, Any]
+    reply: Callable[[ResultT | StreamError, Stages], None]
+    arrived: float
+
+
+@dataclass
+class Stages:
+    """Stage times of one chunk in microseconds, keyed by ``stages.STAGES``."""
+
+    values: dict[str, float] = field(default_factory=dict)
+
+    def as_array(self) -> NDArray[np.float32]:
+        """float32 [len(STAGES)] in the order of ``STAGES``; 0 where a stage did not happen."""
+        return np.array([self.values.get(name, 0.0) for name in STAGES], np.float32)
+
+
+@dataclass
+class Stream(Generic[PayloadT, ResultT]):
+    """A live stream and its request in work, if any."""
+
+    stream_id: int
+    session: Session[PayloadT, ResultT]
+    last_seen: float
+    slot: int = -1
+    fresh: bool = True
+    request: Request[PayloadT, ResultT] | None = None
+    ready_since: float = 0.0
+    stages: Stages = field(default_factory=Stages)

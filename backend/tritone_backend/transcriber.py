@@ -1,0 +1,88 @@
+"""One stream of `streaming_asr`: audio bytes in, events out. Composes the stages; knows nothing of slots or Triton."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_backend.audio import AudioBuffer
+from tritone_backend.decoding import FrameDecisions, GreedyDecoder
+from tritone_backend.endpointing import Endpointer, Span
+from tritone_backend.events import Event, TimeAxis, event
+from tritone_backend.options import StreamOptions
+from tritone_backend.spec import AcousticSpec
+
+
+class Transcriber:
+    """Turns one stream's audio into partial and final phrases, a chunk at a time."""
+
+    def __init__(self, spec: AcousticSpec, options: StreamOptions) -> None:
+        self._options = options
+        self._axis = TimeAxis(spec)
+        self._audio = AudioBuffer(spec, options.encoding, options.sample_rate)
+        self._decoder = GreedyDecoder(spec)
+        frame_ms = spec.frame_seconds * 1000
+        self._endpointer = Endpointer(
+            max(1, round(options.endpointing_ms / frame_ms)),
+            round(options.max_phrase_ms / frame_ms),
+            self._axis.frame(options.resume_after_ms / 1000),
+        )
+        self._frames = 0
+        self._shown = ""
+        self._events: list[Event] = []
+
+    @property
+    def pending_chunks(self) -> int:
+        """Chunks that wait for the network."""
+        return self._audio.pending_chunks
+
+    def feed(self, data: bytes) -> None:
+        """Append audio bytes. Raises StreamError ``bad-audio`` and changes nothing if they cannot be audio."""
+        self._audio.feed(data)
+
+    def finish_audio(self) -> None:
+        """No audio follows: what remains becomes chunks, with the trained padding."""
+        self._audio.finish()
+
+    def take_chunk(self) -> NDArray[np.int16]:
+        """Next chunk for the network, int16 [chunk_samples]."""
+        return self._audio.take_chunk()
+
+    def advance(self, decisions: FrameDecisions, row: int) -> None:
+        """Take the network's answer for the chunk last taken: row ``row`` of a batch of decisions."""
+        brought = self._decoder.push(decisions.ids[row].tolist(), decisions.probabilities[row].tolist())
+        silent = decisions.silent[row].tolist()
+        self._frames += len(silent)
+        for span in self._endpointer.push(silent):
+            self._close(span)
+        if self._endpointer.start is None:
+            self._decoder.forget()
+        elif brought and self._options.interim_results:
+            self._show(self._endpointer.start)
+
+    def close(self) -> None:
+        """All audio went through the network: the open phrase is final."""
+        span = self._endpointer.finish()
+        if span is not None:
+            self._close(span)
+
+    def take_events(self) -> list[Event]:
+        """Events since the last call, oldest first."""
+        events, self._events = self._events, []
+        return events
+
+    def _close(self, span: Span) -> None:
+        phrase = self._decoder.close(span)
+        self._shown = ""
+        if phrase.text:
+            self._events.append(
+                event("final", phrase, span.start, span.end, self._axis, words=self._options.words)
+            )
+
+    def _show(self, start: int) -> None:
+        phrase = self._decoder.peek(start)
+        if phrase.text != self._shown:
+            self._shown = phrase.text
+            self._events.append(
+                event("partial", phrase, start, self._frames, self._axis, words=self._options.words)
+            )

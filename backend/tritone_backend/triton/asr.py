@@ -1,0 +1,72 @@
+"""The Triton model `streaming_asr`: audio bytes in, events out. The work is in Transcriber and StreamLoop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from tritone_backend.decoding import FrameDecisions
+from tritone_backend.errors import Code, StreamError
+from tritone_backend.events import Event, encode
+from tritone_backend.options import StreamOptions
+from tritone_backend.spec import AcousticSpec
+from tritone_backend.streams import Session, Stages
+from tritone_backend.transcriber import Transcriber
+from tritone_backend.triton.service import StreamingService
+
+MAX_REQUEST_BYTES = 2 * 1024 * 1024
+
+
+class AsrModel:
+    """What Triton calls."""
+
+    def initialize(self, args: Mapping[str, str]) -> None:
+        """Start the service; Triton calls this once."""
+        self._service: StreamingService[bytes, list[Event]] = StreamingService(
+            args, _open_session, _digest, _read_audio, _write_events
+        )
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Queue requests; they are answered when their chunks went through the network."""
+        self._service.execute(requests)
+
+    def finalize(self) -> None:
+        """Stop the service; Triton calls this once."""
+        self._service.finalize()
+
+
+def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcriber:
+    return Transcriber(spec, StreamOptions.parse(parameters))
+
+
+def _digest(
+    spec: AcousticSpec, sessions: Sequence[Session[bytes, list[Event]]], logprobs: NDArray[np.float32]
+) -> None:
+    decisions = FrameDecisions.of(logprobs, spec)
+    for row, session in enumerate(sessions):
+        assert isinstance(session, Transcriber)
+        session.advance(decisions, row)
+
+
+def _read_audio(request: Any) -> bytes:
+    tensor = pb_utils.get_input_tensor_by_name(request, "audio")
+    array: NDArray[np.uint8] = tensor.as_numpy()
+    if array.nbytes > MAX_REQUEST_BYTES:
+        raise StreamError(
+            Code.TOO_LARGE,
+            f"{array.nbytes} bytes in one request, at most {MAX_REQUEST_BYTES} are taken: send smaller pieces",
+        )
+    return array.tobytes()
+
+
+def _write_events(wanted: set[str], events: list[Event], stages: Stages) -> list[Any]:
+    tensors = []
+    if not wanted or "events" in wanted:
+        tensors.append(pb_utils.Tensor("events", np.frombuffer(encode(events), np.uint8)[None]))
+    if "timing" in wanted:
+        tensors.append(pb_utils.Tensor("timing", stages.as_array()[None]))
+    return tensors

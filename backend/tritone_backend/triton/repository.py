@@ -1,0 +1,80 @@
+"""Writes the model repository that Triton loads. The committed one is what this writes with the defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+IDLE_MARGIN_S = 5
+"""Triton forgets a silent sequence this much later than we do, so that our error, the clearer one, comes first."""
+
+_MODELS = {
+    "streaming_asr": (
+        "AsrModel",
+        'input [ { name: "audio" data_type: TYPE_UINT8 dims: [ -1 ] } ]\n'
+        'output [\n  { name: "events" data_type: TYPE_UINT8 dims: [ -1 ] },\n'
+        '  { name: "timing" data_type: TYPE_FP32 dims: [ -1 ] }\n]\n',
+    ),
+    "streaming_acoustic": (
+        "AcousticModel",
+        'input [ { name: "signal" data_type: TYPE_INT32 dims: [ 2400, 1 ] } ]\n'
+        'output [ { name: "logprobs" data_type: TYPE_FP32 dims: [ 10, 35 ] } ]\n',
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What both Triton models are told.
+
+    Attributes:
+        model: name or folder of the acoustic model.
+        engine: engine's name, or ``auto``.
+        max_streams: slots of each model.
+        idle_timeout_s: a stream silent for so long is dropped.
+        threads: CPU threads for the network; 0 lets the engine decide.
+        max_batch: streams in one network step; 0 lets the engine decide.
+    """
+
+    model: str = "default"
+    engine: str = "auto"
+    max_streams: int = 256
+    idle_timeout_s: float = 10.0
+    threads: int = 0
+    max_batch: int = 0
+
+
+def render_repository(target: Path, settings: ModelSettings) -> None:
+    """Write ``target/<model>/config.pbtxt`` and ``target/<model>/1/model.py`` for every Triton model."""
+    for name, (adapter, tensors) in _MODELS.items():
+        version = target / name / "1"
+        version.mkdir(parents=True, exist_ok=True)
+        module = "asr" if adapter == "AsrModel" else "acoustic"
+        (version / "model.py").write_text(
+            '"""What Triton loads; everything is in tritone_backend."""\n\n'
+            f"from tritone_backend.triton.{module} import {adapter} as TritonPythonModel\n\n"
+            '__all__ = ["TritonPythonModel"]\n',
+            encoding="utf-8",
+        )
+        (target / name / "config.pbtxt").write_text(_config(name, tensors, settings), encoding="utf-8")
+
+
+def _config(name: str, tensors: str, settings: ModelSettings) -> str:
+    # Refused streams must reach the model, which alone can refuse them clearly, so Triton gets more room than slots.
+    candidates = max(1024, 4 * settings.max_streams)
+    idle_us = int((settings.idle_timeout_s + IDLE_MARGIN_S) * 1e6)
+    parameters = "".join(
+        f'  {{ key: "{key}" value: {{ string_value: "{_escape(str(value))}" }} }},\n'
+        for key, value in vars(settings).items()
+    ).rstrip(",\n")
+    return (
+        f'name: "{name}"\nbackend: "python"\nmax_batch_size: 256\n{tensors}'
+        "instance_group [ { count: 1 kind: KIND_CPU } ]\n"
+        f"sequence_batching {{\n  max_sequence_idle_microseconds: {idle_us}\n"
+        f"  oldest {{ max_candidate_sequences: {candidates} }}\n}}\n"
+        f"parameters [\n{parameters}\n]\n"
+    )
+
+
+def _escape(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

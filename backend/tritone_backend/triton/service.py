@@ -1,0 +1,156 @@
+"""What both Triton models share: settings, engine, loop, metrics, and answering requests. No tensors by name here."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any, Generic
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+from numpy.typing import NDArray
+
+from tritone_backend.engines import create_engine
+from tritone_backend.errors import BackendError, Code, StreamError
+from tritone_backend.loop import Limits, StreamLoop
+from tritone_backend.models.registry import find_model
+from tritone_backend.spec import AcousticSpec
+from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stages
+from tritone_backend.triton.metrics import Metrics
+from tritone_backend.triton.repository import ModelSettings
+
+SEQUENCE_START, SEQUENCE_END = 1, 2
+DEFAULT_MAX_BATCH = 32
+
+
+def read_settings(args: Mapping[str, str]) -> ModelSettings:
+    """Settings from the ``parameters`` of the model's ``config.pbtxt``."""
+    parameters = json.loads(args["model_config"]).get("parameters", {})
+    given = {key: entry["string_value"] for key, entry in parameters.items()}
+    defaults = vars(ModelSettings())
+    return ModelSettings(**{key: type(default)(given.get(key, default)) for key, default in defaults.items()})
+
+
+class StreamingService(Generic[PayloadT, ResultT]):
+    """A loop over an engine, fed with Triton requests."""
+
+    def __init__(
+        self,
+        args: Mapping[str, str],
+        open_session: Callable[[AcousticSpec, Mapping[str, Any]], Session[PayloadT, ResultT]],
+        digest: Callable[[AcousticSpec, Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], None],
+        read_payload: Callable[[Any], PayloadT],
+        write_result: Callable[[Any, ResultT, Stages], list[Any]],
+    ) -> None:
+        """Create the engine and start the loop.
+
+        Args:
+            args: what Triton passes to ``initialize``.
+            open_session: makes a stream's session from its START parameters.
+            digest: hands a batch of log-probs to its sessions.
+            read_payload: reads a request's input; raises StreamError.
+            write_result: makes the output tensors of a request's answer.
+
+        Raises:
+            TritonModelException: with one line that says why the service cannot start.
+        """
+        _check_numpy()
+        settings = read_settings(args)
+        self._read_payload = read_payload
+        self._write_result = write_result
+        self._logger = pb_utils.Logger
+        try:
+            engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
+            spec = engine.spec
+            self._loop: StreamLoop[PayloadT, ResultT] = StreamLoop(
+                engine,
+                lambda parameters: open_session(spec, parameters),
+                lambda sessions, logprobs: digest(spec, sessions, logprobs),
+                Limits(settings.max_streams, settings.max_batch or DEFAULT_MAX_BATCH, settings.idle_timeout_s),
+                Metrics(args["model_name"]).publish,
+            )
+            self._loop.start()
+        except BackendError as error:
+            raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
+        gc.collect()
+        gc.freeze()  # what lives for ever need not be looked at by every collection
+        self._logger.log_info(f"tritone: {args['model_name']} serves {spec.name} on {reason}, {settings.max_streams} slots")
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        """Queue Triton requests; each is answered from the loop's thread through its response sender."""
+        arrived = perf_counter()
+        for request in requests:
+            reply = self._replier(request)
+            try:
+                flags = request.flags()
+                start = bool(flags & SEQUENCE_START)
+                parsed: Request[PayloadT, ResultT] = Request(
+                    stream_id=request.correlation_id(),
+                    start=start,
+                    end=bool(flags & SEQUENCE_END),
+                    payload=self._read_payload(request),
+                    parameters=_options(json.loads(request.parameters())) if start else {},
+                    reply=reply,
+                    arrived=arrived,
+                )
+            except StreamError as error:
+                reply(error, Stages())
+            except Exception as error:  # a request that cannot even be read must be answered, or its client hangs
+                reply(StreamError(Code.INTERNAL, f"the request could not be read: {error!r:.200}"), Stages())
+            else:
+                self._loop.submit(parsed)
+
+    def finalize(self) -> None:
+        """Answer what is queued and stop."""
+        self._loop.stop()
+
+    def _replier(self, request: Any) -> Callable[[ResultT | StreamError, Stages], None]:
+        """The callback that answers one Triton request."""
+        sender = request.get_response_sender()
+        wanted = request.requested_output_names()
+
+        def reply(result: ResultT | StreamError, stages: Stages) -> None:
+            try:
+                if isinstance(result, StreamError):
+                    code = getattr(pb_utils.TritonError, _TRITON_CODES[result.code])
+                    response = pb_utils.InferenceResponse(error=pb_utils.TritonError(result.user_message, code))
+                else:
+                    response = pb_utils.InferenceResponse(self._write_result(wanted, result, stages))
+                sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            except Exception as error:  # the loop must go on for everyone else
+                self._logger.log_error(f"tritone: an answer could not be sent: {error!r:.300}")
+
+        return reply
+
+
+_TRITON_CODES = {
+    Code.FULL: "UNAVAILABLE",
+    Code.DRAINING: "UNAVAILABLE",
+    Code.UNKNOWN_STREAM: "NOT_FOUND",
+    Code.DUPLICATE_START: "ALREADY_EXISTS",
+    Code.OVERLAP: "INVALID_ARG",
+    Code.BAD_OPTION: "INVALID_ARG",
+    Code.BAD_AUDIO: "INVALID_ARG",
+    Code.TOO_LARGE: "INVALID_ARG",
+    Code.INTERNAL: "INTERNAL",
+}
+
+
+def _options(parameters: dict[str, Any]) -> dict[str, Any]:
+    """The client's own parameters: Triton's reserved ones start with ``triton_``."""
+    return {name: value for name, value in parameters.items() if not name.startswith("triton_")}
+
+
+def _check_numpy() -> None:
+    """Refuse a numpy that this Triton's stub cannot read: it would send empty outputs without a word."""
+    probe = np.arange(3, dtype=np.float32)
+    try:
+        intact = np.array_equal(pb_utils.Tensor("probe", probe).as_numpy(), probe)
+    except Exception:  # how it fails depends on the pair of versions
+        intact = False
+    if not intact:
+        raise pb_utils.TritonModelException(
+            f"tritone: numpy {np.__version__} does not work with this Triton's Python backend: pip install 'numpy<2'"
+        )
