@@ -29,7 +29,10 @@ class AudioBuffer:
         self._sample_bytes = _SAMPLE_BYTES[encoding]
         self._tail = b""  # bytes of a sample that was split between requests
         self._resampler = (
-            soxr.ResampleStream(sample_rate, spec.sample_rate, 1, dtype="int16") if sample_rate != spec.sample_rate else None
+            # float32: soxr dithers int16 at random, and the same audio must always give the same words
+            soxr.ResampleStream(sample_rate, spec.sample_rate, 1, dtype="float32")
+            if sample_rate != spec.sample_rate
+            else None
         )
         self._samples: NDArray[np.int16] = np.zeros(self._padding, np.int16)
         self._position = 0
@@ -69,7 +72,8 @@ class AudioBuffer:
 
     def _append(self, samples: NDArray[np.int16], *, last: bool) -> None:
         if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples, last=last)
+            converted = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
+            samples = np.rint(np.clip(converted, -32768.0, 32767.0)).astype(np.int16)
         if not len(samples):
             return
         if self._position < len(self._samples):

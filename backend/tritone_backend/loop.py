@@ -143,6 +143,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             self._install(stream)
         stream.request = request
         stream.stages = stages
+        stream.asked_at = request.arrived
         stream.last_seen = stream.ready_since = perf_counter()
         stages.values["unpack"] = (stream.ready_since - now) * 1e6
         if stream.session.pending_chunks:
@@ -158,7 +159,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             return stream
         if request.stream_id in self._table:
             raise StreamError(
-                Code.DUPLICATE_START, f"stream {request.stream_id} is live: start each call with a new random id"
+                Code.DUPLICATE_START,
+                f"stream {request.stream_id} is live: start each call with a new random id",
             )
         if not self._table.free:
             self._reap(now)
@@ -202,9 +204,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         signal = self._signal[: len(batch)]
         for row, stream in enumerate(batch):
             signal[row] = stream.session.take_chunk()
-            wait = begin - stream.ready_since
-            stream.stages.values["batch_wait"] = wait * 1e6
-            self.counters.late += self._headroom.observe(begin, wait)
+            stream.stages.values["batch_wait"] = (begin - stream.ready_since) * 1e6
+            if stream.asked_at is not None:  # later chunks of a long request wait for their turn, not for us
+                self.counters.late += self._headroom.observe(begin, begin - stream.asked_at)
+                stream.asked_at = None
         slots = np.array([stream.slot for stream in batch], np.int32)
         fresh = np.array([stream.fresh for stream in batch], np.bool_)
         try:
@@ -214,7 +217,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         except Exception as error:  # whatever it was, these streams' state is lost, and only theirs
             self.counters.failed_batches += 1
             for stream in batch:
-                self._fail(stream, StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {error!r:.200}"))
+                self._fail(
+                    stream,
+                    StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {error!r:.200}"),
+                )
             return
         done = perf_counter()
         self.counters.batches += 1

@@ -84,5 +84,6 @@ class Stream(Generic[PayloadT, ResultT]):
     slot: int = -1
     fresh: bool = True
     request: Request[PayloadT, ResultT] | None = None
+    asked_at: float | None = None  # when the request in work arrived, until its first chunk is taken
     ready_since: float = 0.0
     stages: Stages = field(default_factory=Stages)

@@ -66,7 +66,7 @@ class Transcriber:
         if span is not None:
             self._close(span)
 
-    def take_events(self) -> list[Event]:
+    def take_result(self) -> list[Event]:
         """Events since the last call, oldest first."""
         events, self._events = self._events, []
         return events
@@ -75,14 +75,10 @@ class Transcriber:
         phrase = self._decoder.close(span)
         self._shown = ""
         if phrase.text:
-            self._events.append(
-                event("final", phrase, span.start, span.end, self._axis, words=self._options.words)
-            )
+            self._events.append(event("final", phrase, span.start, span.end, self._axis, words=self._options.words))
 
     def _show(self, start: int) -> None:
         phrase = self._decoder.peek(start)
         if phrase.text != self._shown:
             self._shown = phrase.text
-            self._events.append(
-                event("partial", phrase, start, self._frames, self._axis, words=self._options.words)
-            )
+            self._events.append(event("partial", phrase, start, self._frames, self._axis, words=self._options.words))

@@ -36,7 +36,10 @@ class Engine(Protocol):
         """
 
     def step(
-        self, signal: NDArray[np.int16] | NDArray[np.int32], slots: NDArray[np.int32], fresh: NDArray[np.bool_]
+        self,
+        signal: NDArray[np.int16] | NDArray[np.int32],
+        slots: NDArray[np.int32],
+        fresh: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         """Advance a batch of streams by one chunk each.
 

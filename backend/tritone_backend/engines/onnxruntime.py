@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from time import perf_counter_ns
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -14,7 +15,7 @@ from tritone_backend.engines.graph_cache import optimised_graph
 from tritone_backend.errors import EngineError, ModelError
 from tritone_backend.spec import AcousticSpec
 
-_STATE_TYPES = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
+_STATE_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
 
 
 class OnnxRuntimeEngine:
@@ -45,7 +46,7 @@ class OnnxRuntimeEngine:
         except Exception as error:  # ONNX Runtime raises a class of its own per kind of broken file
             raise ModelError(f"{spec.onnx} is not a graph that ONNX Runtime can load: {_first_line(error)}") from None
         self._state_type = self._check_graph()
-        self._pool: NDArray[np.float16] | NDArray[np.float32] = np.zeros((0, spec.state_size), self._state_type)
+        self._pool: NDArray[Any] = np.zeros((0, spec.state_size), self._state_type)
 
     def allocate(self, slots: int) -> None:
         """See :class:`Engine`. Pages of slots that nobody used yet cost no memory."""
@@ -60,7 +61,10 @@ class OnnxRuntimeEngine:
         self._pool = np.zeros((slots, self.spec.state_size), self._state_type)
 
     def step(
-        self, signal: NDArray[np.int16] | NDArray[np.int32], slots: NDArray[np.int32], fresh: NDArray[np.bool_]
+        self,
+        signal: NDArray[np.int16] | NDArray[np.int32],
+        slots: NDArray[np.int32],
+        fresh: NDArray[np.bool_],
     ) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         begin = perf_counter_ns()
@@ -74,13 +78,11 @@ class OnnxRuntimeEngine:
             raise EngineError(f"the network failed on a batch of {len(slots)}: {_first_line(error)}") from None
         ran = perf_counter_ns()
         self._pool[slots] = following
-        self.timing = EngineTiming(
-            (loaded - begin) / 1e3, (ran - loaded) / 1e3, (perf_counter_ns() - ran) / 1e3
-        )
+        self.timing = EngineTiming((loaded - begin) / 1e3, (ran - loaded) / 1e3, (perf_counter_ns() - ran) / 1e3)
         result: NDArray[np.float32] = logprobs
         return result
 
-    def _check_graph(self) -> type[np.float16] | type[np.float32]:
+    def _check_graph(self) -> type[np.floating[Any]]:
         """Compare the graph's inputs and outputs with the spec; return the type of its state."""
         spec = self.spec
         inputs = {node.name: node for node in self._session.get_inputs()}
@@ -96,7 +98,9 @@ class OnnxRuntimeEngine:
                 raise ModelError(f"{spec.onnx} has no tensor {name!r}: it is not a graph with T-one's contract")
             actual = list(nodes[name].shape[1:])
             if any(isinstance(size, int) and size != want for size, want in zip(actual, shape, strict=False)):
-                raise ModelError(f"{spec.onnx}: {name} is {actual}, yet model.toml says {shape}: they do not belong together")
+                raise ModelError(
+                    f"{spec.onnx}: {name} is {actual}, yet model.toml says {shape}: they do not belong together"
+                )
         kind = _STATE_TYPES.get(inputs["state"].type)
         if kind is None:
             raise ModelError(f"{spec.onnx}: the state has type {inputs['state'].type}, not float16 or float32")

@@ -43,5 +43,7 @@ def find_model(name: str | Path) -> Path:
         return named[str(name)].resolve()
     if (given / DESCRIPTION_FILE).is_file():
         return given.resolve()
-    there = f"there are: {', '.join(sorted(named))}" if named else "there is none: add one with `tritone model add FILE`"
+    there = (
+        f"there are: {', '.join(sorted(named))}" if named else "there is none: add one with `tritone model add FILE`"
+    )
     raise ModelError(f"no model {str(name)!r} (a name, or a folder with {DESCRIPTION_FILE}); {there}")

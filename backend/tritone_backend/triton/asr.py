@@ -43,9 +43,7 @@ def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcri
     return Transcriber(spec, StreamOptions.parse(parameters))
 
 
-def _digest(
-    spec: AcousticSpec, sessions: Sequence[Session[bytes, list[Event]]], logprobs: NDArray[np.float32]
-) -> None:
+def _digest(spec: AcousticSpec, sessions: Sequence[Session[bytes, list[Event]]], logprobs: NDArray[np.float32]) -> None:
     decisions = FrameDecisions.of(logprobs, spec)
     for row, session in enumerate(sessions):
         assert isinstance(session, Transcriber)

@@ -31,8 +31,12 @@ class Metrics:
     def __init__(self, model: str) -> None:
         labels = {"model": model}
         self._families: list[Any] = []  # a family must outlive its metrics
-        self._gauges = {key: self._metric(f"tritone_streams_{key}", text, "GAUGE", labels) for key, text in _GAUGES.items()}
-        self._totals = {key: self._metric(f"tritone_{key}_total", text, "COUNTER", labels) for key, text in _TOTALS.items()}
+        self._gauges = {
+            key: self._metric(f"tritone_streams_{key}", text, "GAUGE", labels) for key, text in _GAUGES.items()
+        }
+        self._totals = {
+            key: self._metric(f"tritone_{key}_total", text, "COUNTER", labels) for key, text in _TOTALS.items()
+        }
         self._published = dict.fromkeys(_TOTALS, 0)
 
     def publish(self, counters: Counters) -> None:

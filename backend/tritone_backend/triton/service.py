@@ -76,7 +76,9 @@ class StreamingService(Generic[PayloadT, ResultT]):
             raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         gc.collect()
         gc.freeze()  # what lives for ever need not be looked at by every collection
-        self._logger.log_info(f"tritone: {args['model_name']} serves {spec.name} on {reason}, {settings.max_streams} slots")
+        self._logger.log_info(
+            f"tritone: {args['model_name']} serves {spec.name} on {reason}, {settings.max_streams} slots"
+        )
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Queue Triton requests; each is answered from the loop's thread through its response sender."""
