@@ -1,0 +1,90 @@
+"""Everything an operator chooses about one server, checked once, in one frozen record.
+
+Where parts are found (`locate`), what the command line looks like (`command`) and the models' own config live
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from tritone_backend.serve.errors import ServeError
+
+ENGINES = ("auto", "onnxruntime", "tensorrt", "torch")
+MAX_STREAMS_LIMIT = 65_536
+PROBE_SLOTS = 1
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """One server's settings.
+
+    Attributes:
+        model_dir: folder with model.toml and the weights it names.
+        engine: one of `ENGINES`.
+        max_streams: live streams that may be open at once; one more is refused.
+        idle_timeout_s: seconds without a request after which a stream is closed and its slot freed.
+        threads: threads of a CPU engine; 0 leaves the choice to the engine.
+        host: IPv4 address or name that gRPC and the metrics listen on.
+        grpc_port: TCP port of gRPC.
+        metrics_port: TCP port of the Prometheus metrics.
+        verbose: send the server's log to stderr instead of a file.
+        start_timeout_s: seconds until the first answer; building an engine for a GPU can take minutes.
+        exit_timeout_s: seconds that requests in flight are given when the server is asked to stop.
+        runtime_dir: folder for the rendered model repository and the log; None chooses one for this user.
+    """
+
+    model_dir: Path
+    engine: str = "auto"
+    max_streams: int = 256
+    idle_timeout_s: float = 10.0
+    threads: int = 0
+    host: str = "127.0.0.1"
+    grpc_port: int = 8001
+    metrics_port: int = 8002
+    verbose: bool = False
+    start_timeout_s: float = 900.0
+    exit_timeout_s: int = 10
+    runtime_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.engine not in ENGINES:
+            raise ServeError(f"engine {self.engine!r} does not exist; --engine takes {', '.join(ENGINES)}")
+        if not 1 <= self.max_streams <= MAX_STREAMS_LIMIT:
+            raise ServeError(f"--max-streams {self.max_streams} is outside 1 to {MAX_STREAMS_LIMIT}")
+        if not (math.isfinite(self.idle_timeout_s) and 1.0 <= self.idle_timeout_s <= 86_400.0):
+            raise ServeError(f"--idle-timeout {self.idle_timeout_s:g} is outside 1 to 86400 seconds")
+        if not 0 <= self.threads <= 1024:
+            raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
+        for flag, port in (("--grpc-port", self.grpc_port), ("--metrics-port", self.metrics_port)):
+            if not 1 <= port <= 65_535:
+                raise ServeError(f"{flag} {port} is outside 1 to 65535")
+        if self.grpc_port == self.metrics_port:
+            raise ServeError(f"--grpc-port and --metrics-port are both {self.grpc_port}; choose two ports")
+
+    @property
+    def model_name(self) -> str:
+        """Name of the acoustic model: its folder's name."""
+        return self.model_dir.name
+
+    @property
+    def address(self) -> str:
+        """host:port at which a client on this machine reaches gRPC."""
+        return f"{self.local_host}:{self.grpc_port}"
+
+    @property
+    def local_host(self) -> str:
+        """The host to connect to from this machine: loopback when the server listens everywhere."""
+        return "127.0.0.1" if self.host in {"0.0.0.0", ""} else self.host  # noqa: S104
+
+    @property
+    def grpc_url(self) -> str:
+        """What the ready line shows for gRPC."""
+        return f"grpc://{self.host}:{self.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Where Prometheus scrapes."""
+        return f"http://{self.host}:{self.metrics_port}/metrics"
