@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritone_backend.stages import STAGES
+
 IDLE_MARGIN_S = 5
 """Triton forgets a silent sequence this much later than we do, so that our error, the clearer one, comes first."""
 
@@ -65,7 +67,7 @@ def _config(name: str, tensors: str, settings: ModelSettings) -> str:
     idle_us = int((settings.idle_timeout_s + IDLE_MARGIN_S) * 1e6)
     parameters = "".join(
         f'  {{ key: "{key}" value: {{ string_value: "{_escape(str(value))}" }} }},\n'
-        for key, value in vars(settings).items()
+        for key, value in {**vars(settings), "timing_names": ",".join(STAGES)}.items()
     ).rstrip(",\n")
     return (
         f'name: "{name}"\nbackend: "python"\nmax_batch_size: 256\n{tensors}'
@@ -78,3 +80,9 @@ def _config(name: str, tensors: str, settings: ModelSettings) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+if __name__ == "__main__":
+    import sys
+
+    render_repository(Path(sys.argv[1]), ModelSettings())
