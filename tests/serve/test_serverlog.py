@@ -11,7 +11,8 @@ pytestmark = pytest.mark.unit
 INFO = 'I1122 19:04:20.566656 5609 model_lifecycle.cc:472] "loading: streaming_asr:1"'
 REFUSED = (
     "E1122 19:04:23.500000 5700 model_lifecycle.cc:642] \"failed to load 'streaming_asr' version 1: Internal: "
-    'RuntimeError: engine tensorrt needs a GPU; choose another with --engine\\n\\nAt:\\n  /x/model.py(11): initialize\\n"'
+    "RuntimeError: engine tensorrt needs a GPU; choose another with --engine"
+    '\\n\\nAt:\\n  /x/model.py(11): initialize\\n"'
 )
 STUB_DIED = (
     "E1122 19:04:25.1 5700 model_lifecycle.cc:642] \"failed to load 'streaming_asr' version 1: Internal: "
