@@ -1,0 +1,62 @@
+"""Neighbours, interleaving and batch size change nothing: 64 streams at once against each one alone."""
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from tests.service.raw import Raw, new_id
+from tritone_client import Client, Final
+
+pytestmark = pytest.mark.triton
+
+
+def chunks_of(samples: np.ndarray) -> np.ndarray:
+    return np.concatenate([samples, np.zeros(-len(samples) % 2400, np.int16)]).reshape(-1, 2400)
+
+
+async def logprobs(raw: Raw, samples: np.ndarray, rng: random.Random | None) -> np.ndarray:
+    """Stream through `streaming_acoustic`; with ``rng``, pausing at random so that batches mix at random."""
+    stream, chunks, rows = new_id(), chunks_of(samples), []
+    for i, chunk in enumerate(chunks):
+        if rng:
+            await asyncio.sleep(rng.uniform(0, 0.03))
+        rows.append(await raw.chunk(stream, chunk, start=i == 0, end=i == len(chunks) - 1))
+    return np.array(rows)
+
+
+async def test_log_probs_of_64_interleaved_streams_are_those_of_each_alone(server, mixtures):
+    rng = random.Random(1)
+    async with Raw(server.address) as raw:
+        together = await asyncio.gather(*(logprobs(raw, call, rng) for call in mixtures))
+        worst = 0.0
+        for call, got in zip(mixtures, together, strict=True):
+            alone = await logprobs(raw, call, None)
+            worst = max(worst, float(np.abs(alone - got).max()))
+    print(f"largest difference of a log-prob: {worst:.2e}")
+    assert worst <= 1e-4
+
+
+async def finals(client: Client, samples: np.ndarray, rng: random.Random | None) -> list[Final]:
+    data, found, position = samples.tobytes(), [], 0
+    async with client.stream(words=True) as stream:
+        while position < len(data):
+            size = rng.randrange(1, 9600) if rng else 4800
+            if rng:
+                await asyncio.sleep(rng.uniform(0, 0.02))
+            found += await stream.send(data[position : position + size])
+            position += size
+        found += await stream.finish()
+    return [event for event in found if isinstance(event, Final)]
+
+
+async def test_transcripts_of_64_interleaved_streams_are_those_of_each_alone(server, mixtures):
+    rng = random.Random(2)
+    async with Client(server.address) as client:
+        together = await asyncio.gather(*(finals(client, call, rng) for call in mixtures))
+        alone = [await finals(client, call, None) for call in mixtures]
+    spoken = sum(len(phrases) for phrases in alone)
+    assert spoken >= 64
+    for one, other in zip(together, alone, strict=True):
+        assert [(p.text, p.start, p.end) for p in one] == [(p.text, p.start, p.end) for p in other]
