@@ -159,7 +159,5 @@ def _host_and_port(name: str) -> str:
     if not colon or bracketed:
         host, port = name, _DEFAULT_PORT
     if not host or not port.isdigit() or not 0 < int(port) < 65536 or any(c.isspace() for c in host):
-        raise InvalidOption(
-            f"{name!r} is no address of a service; write HOST:PORT, for example {DEFAULT_ADDRESS}"
-        )
+        raise InvalidOption(f"{name!r} is no address of a service; write HOST:PORT, for example {DEFAULT_ADDRESS}")
     return f"{host}:{port}"

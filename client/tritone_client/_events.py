@@ -119,9 +119,7 @@ def _parse_event(item: Mapping[str, Any]) -> Event | None:
         end=float(item["end"]),
         confidence=_optional(item.get("confidence")),
         words=tuple(
-            Word(
-                str(word["word"]), float(word["start"]), float(word["end"]), _optional(word.get("confidence"))
-            )
+            Word(str(word["word"]), float(word["start"]), float(word["end"]), _optional(word.get("confidence")))
             for word in item.get("words") or ()
         ),
     )

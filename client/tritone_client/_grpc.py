@@ -29,14 +29,15 @@ _CHANNEL_OPTIONS = (
     # The service's retry advice is in its message: gRPC's own transparent retries would only hide a loss.
     ("grpc.enable_retries", 0),
 )
+_CLOSED = "the client was closed while the stream was open"
 
 
 class GrpcTransport:
     """One gRPC channel to one service.
 
-    The generated protobuf messages are filled by hand instead of going through `tritonclient.grpc.aio`: a
-    request here is one bytes object that needs no numpy array, no InferInput with its checks and copies, and
-    no result object; that is a third of the Python time per request, and the status code of an error stays at
+    The generated protobuf messages are filled by hand instead of going through `tritonclient.grpc.aio`: a request here
+    is one bytes object that needs no numpy array, no InferInput with its checks and copies, and no result object. That
+    halves the time to build a request and read its reply (12 instead of 23 us), and the status of an error stays at
     hand.
     """
 
@@ -44,12 +45,8 @@ class GrpcTransport:
         self._address = address
         self._model = model
         self._closed = False
-        self._channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
-        self._call = self._channel.unary_unary(
-            _METHOD,
-            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-            response_deserializer=service_pb2.ModelInferResponse.FromString,
-        )
+        self._channel: Any = None
+        self._call: Any = None
 
     @property
     def address(self) -> str:
@@ -62,6 +59,15 @@ class GrpcTransport:
         Raises:
             TritoneError: as `_errors.from_status` says.
         """
+        if self._closed:
+            raise StreamClosed(_CLOSED)
+        if self._channel is None:  # not before: a channel belongs to the event loop it is made in
+            self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
+            self._call = self._channel.unary_unary(
+                _METHOD,
+                request_serializer=service_pb2.ModelInferRequest.SerializeToString,
+                response_deserializer=service_pb2.ModelInferResponse.FromString,
+            )
         try:
             response = await self._call(build(self._model, request), timeout=timeout)
         except grpc.aio.AioRpcError as error:
@@ -69,7 +75,7 @@ class GrpcTransport:
         except (grpc.aio.UsageError, asyncio.CancelledError):
             # A closed channel cancels its calls; that must not look as if the caller's task were cancelled.
             if self._closed:
-                raise StreamClosed("the client was closed while the stream was open") from None
+                raise StreamClosed(_CLOSED) from None
             raise
         names = [output.name for output in response.outputs]
         if len(names) != len(response.raw_output_contents):
@@ -79,7 +85,8 @@ class GrpcTransport:
     async def close(self) -> None:
         """Close the channel; calls under way fail."""
         self._closed = True
-        await self._channel.close()
+        if self._channel is not None:
+            await self._channel.close()
 
 
 def build(model: str, request: InferRequest) -> Any:

@@ -59,9 +59,7 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.encoding not in SAMPLE_WIDTH:
-            raise InvalidOption(
-                f"encoding {self.encoding!r} is unknown; use one of {', '.join(SAMPLE_WIDTH)}"
-            )
+            raise InvalidOption(f"encoding {self.encoding!r} is unknown; use one of {', '.join(SAMPLE_WIDTH)}")
         if not MIN_SAMPLE_RATE <= self.sample_rate <= MAX_SAMPLE_RATE:
             raise InvalidOption(
                 f"sample rate {self.sample_rate} Hz is out of range; "

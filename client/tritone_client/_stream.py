@@ -198,18 +198,14 @@ class Stream:
                 self._next_transport()
             if faults >= _MOST_FAULTS * len(self._transports) or not await patience.wait(retry_after_s):
                 self._closed = True
-                message = (
-                    f"the stream broke off and could not be resumed in {self._timeouts.resume:g} s: {cause}"
-                )
+                message = f"the stream broke off and could not be resumed in {self._timeouts.resume:g} s: {cause}"
                 raise StreamLost(message, self._take()) from cause
 
     async def _replay(self, *, end: bool) -> None:
         plan = self._log.replay()
         size = _REPLAY_S * self.options.bytes_per_second
         # Cut where the answered audio ends, so that each answer is either wholly old or wholly new.
-        pieces = [piece for part in (plan.heard, plan.unheard) for piece in _pieces(part, size) if piece] or [
-            b""
-        ]
+        pieces = [piece for part in (plan.heard, plan.unheard) for piece in _pieces(part, size) if piece] or [b""]
         upto = self._log.end - sum(map(len, pieces))
         parameters = self.options.parameters()
         if plan.resume_after_ms:
@@ -222,14 +218,10 @@ class Stream:
             else:
                 await self._infer(InferRequest(self._sequence_id, piece, end=last), upto)
 
-    async def _start(
-        self, parameters: dict[str, ParameterValue], audio: bytes, *, end: bool, upto: int = 0
-    ) -> None:
+    async def _start(self, parameters: dict[str, ParameterValue], audio: bytes, *, end: bool, upto: int = 0) -> None:
         # Ids are server-wide, and whoever guesses one could speak into the stream.
         self._sequence_id = secrets.randbelow(2**63 - 1) + 1
-        await self._infer(
-            InferRequest(self._sequence_id, audio, start=True, end=end, parameters=parameters), upto
-        )
+        await self._infer(InferRequest(self._sequence_id, audio, start=True, end=end, parameters=parameters), upto)
 
     async def _infer(self, request: InferRequest, upto: int) -> None:
         reply = await self._transports[0].infer(request, self._timeouts.request)
