@@ -27,7 +27,7 @@ WORKDIR /home/tritone
 ENV TRITONE_MODELS=/opt/tritone/models PYTHONUNBUFFERED=1
 EXPOSE 8001 8002
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "tritone_backend.serve.probe", "127.0.0.1:8001"]
+    CMD ["python", "-m", "tritone_backend.serve.healthcheck", "127.0.0.1:8001"]
 ENTRYPOINT ["tritone"]
 CMD ["serve", "--host", "0.0.0.0"]
 
@@ -47,6 +47,6 @@ ENV TRITONE_MODELS=/opt/tritone/models PYTHONUNBUFFERED=1
 EXPOSE 8001 8002
 # The first start builds engines for this GPU, which takes minutes.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=900s --retries=3 \
-    CMD ["python", "-m", "tritone_backend.serve.probe", "127.0.0.1:8001"]
+    CMD ["python", "-m", "tritone_backend.serve.healthcheck", "127.0.0.1:8001"]
 ENTRYPOINT ["tritone"]
 CMD ["serve", "--host", "0.0.0.0", "--max-streams", "4096"]

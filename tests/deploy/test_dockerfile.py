@@ -42,7 +42,7 @@ def test_hadolint_finds_nothing():
 def test_an_image_runs_without_root_and_reports_its_health(image):
     stage = stages()[image]
     assert int(stage.all("USER")[-1]) >= 1000
-    assert stage.command("HEALTHCHECK")[:3] == ["python", "-m", "tritone_backend.serve.probe"]
+    assert stage.command("HEALTHCHECK")[:3] == ["python", "-m", "tritone_backend.serve.healthcheck"]
     assert stage.command("ENTRYPOINT") == ["tritone"]
     assert stage.command("CMD")[:3] == ["serve", "--host", "0.0.0.0"]
     assert stage.all("EXPOSE") == ["8001 8002"]

@@ -11,7 +11,7 @@ import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 from tritone_backend.serve import ServeError, running_server
-from tritone_backend.serve.probe import main as probe_main
+from tritone_backend.serve.healthcheck import main as healthcheck
 from tritone_backend.serve.probe import probe
 from tritone_backend.serve.procs import is_running
 
@@ -80,13 +80,13 @@ def test_a_probe_gets_an_answer_and_says_so(server, capsys):
     assert result.alive
     assert result.detail == ""
     assert 0 < result.seconds < 5
-    assert probe_main([server.address]) == 0
+    assert healthcheck([server.address]) == 0
     assert "answered in" in capsys.readouterr().out
 
 
 def test_a_probe_of_nothing_fails_at_once(capsys):
     started = time.monotonic()
-    assert probe_main(["127.0.0.1:1", "--timeout", "3"]) == 1
+    assert healthcheck(["127.0.0.1:1", "--timeout", "3"]) == 1
     assert time.monotonic() - started < 4
     assert "no answer" in capsys.readouterr().out
 

@@ -1,15 +1,12 @@
 """Asks a running server for a real answer: one short stream of silence through gRPC.
 
-As `python -m tritone_backend.serve.probe HOST:PORT` it is the container's health check: exit status 0 for an
-answer, 1 for none.
+The command around it is `healthcheck`; what follows from a failure is decided by `supervisor`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
-import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -88,23 +85,3 @@ def _defect(events: bytes | None) -> str:
     except ValueError:
         return f"the answer is not JSON: {events[:40]!r}"
     return "" if isinstance(parsed, list) else "the answer is not a list of events"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Probes once and prints one line.
-
-    Returns:
-        0 when the server answered, 1 otherwise.
-    """
-    parser = argparse.ArgumentParser(prog="python -m tritone_backend.serve.probe", description=__doc__)
-    parser.add_argument("address", nargs="?", default="127.0.0.1:8001", metavar="HOST:PORT")
-    parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="seconds to wait (default 5)")
-    options = parser.parse_args(arguments)
-    result = probe(options.address, options.timeout)
-    told = f"answered in {result.seconds * 1000:.0f} ms" if result.alive else f"no answer: {result.detail}"
-    sys.stdout.write(f"{options.address} {told}\n")
-    return 0 if result.alive else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

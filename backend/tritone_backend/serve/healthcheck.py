@@ -1,0 +1,33 @@
+"""The container's health check: `python -m tritone_backend.serve.healthcheck HOST:PORT` probes once.
+
+Exit status 0 when the server answers, 1 when it does not. The probe itself is `probe`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tritone_backend.serve.probe import probe
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Probes once and prints one line.
+
+    Returns:
+        0 when the server answered, 1 otherwise.
+    """
+    parser = argparse.ArgumentParser(
+        prog="python -m tritone_backend.serve.healthcheck", description="Ask a running server for a real answer."
+    )
+    parser.add_argument("address", nargs="?", default="127.0.0.1:8001", metavar="HOST:PORT")
+    parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="seconds to wait (default 5)")
+    options = parser.parse_args(arguments)
+    result = probe(options.address, options.timeout)
+    told = f"answered in {result.seconds * 1000:.0f} ms" if result.alive else f"no answer: {result.detail}"
+    sys.stdout.write(f"{options.address} {told}\n")
+    return 0 if result.alive else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
