@@ -204,9 +204,7 @@ class AcousticConfig:
         known = {field.name for field in dataclasses.fields(cls)}
         unknown = sorted(set(fields) - known)
         if unknown:
-            raise AcousticError(
-                f"unknown architecture field {unknown[0]!r}; known: {', '.join(sorted(known))}"
-            )
+            raise AcousticError(f"unknown architecture field {unknown[0]!r}; known: {', '.join(sorted(known))}")
         return cls(**fields)
 
 

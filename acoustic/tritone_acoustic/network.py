@@ -128,9 +128,7 @@ class AcousticModel(nn.Module):
         config, batch = self.config, len(signal)
         part = {
             name: state[:, start:stop].reshape(batch, *shape)
-            for (name, shape), (start, stop) in zip(
-                config.state_parts, config.state_offsets.values(), strict=True
-            )
+            for (name, shape), (start, stop) in zip(config.state_parts, config.state_offsets.values(), strict=True)
         }
         waveform = signal.reshape(batch, config.chunk_samples).float() / SAMPLE_SCALE
         mel = self.features(torch.cat([part["samples"].float(), waveform], dim=1))

@@ -32,9 +32,7 @@ class PreEncode(nn.Module):
         self.out = nn.Linear(second * config.mel_widths[1], config.d_model, bias=False)
         self.out_norm = RMSNorm(config.d_model)
 
-    def forward(
-        self, mel: Tensor, past: tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    def forward(self, mel: Tensor, past: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """Encode mel frames.
 
         Args:

@@ -54,11 +54,11 @@ def reference() -> dict[str, np.ndarray]:
 SMALL_CONFIGS = {
     "narrow": AcousticConfig(
         d_model=48,
-        n_layers=6,
+        n_layers=7,
         n_heads=2,
         ff_dim=96,
         reduction_after=2,
-        upsample_after=4,
+        upsample_after=5,
         subsampling_channels=(4, 6),
     ),
     "head-below-rope": AcousticConfig(

@@ -59,7 +59,5 @@ def test_offline(t_one, reference):
     with torch.inference_mode():
         logprobs, encoded = t_one(waveform, lengths)
     assert encoded.tolist() == reference["offline_encoded_lengths"].tolist()
-    for row, expected, valid in zip(
-        logprobs.numpy(), reference["offline_logprobs"], encoded.tolist(), strict=True
-    ):
+    for row, expected, valid in zip(logprobs.numpy(), reference["offline_logprobs"], encoded.tolist(), strict=True):
         np.testing.assert_allclose(row[:valid], expected[:valid], atol=1e-4, rtol=0)
