@@ -19,6 +19,11 @@ def model_roots() -> list[Path]:
     return [*([Path(chosen)] if chosen else []), checkout, user / "tritone" / "models"]
 
 
+def new_model_root() -> Path:
+    """Folder that new models are added to: ``$TRITONE_MODELS``, else this user's; never the checkout's."""
+    return model_roots()[0] if os.environ.get("TRITONE_MODELS") else model_roots()[-1]
+
+
 def found_models() -> dict[str, Path]:
     """Every model that can be named, with its folder."""
     found: dict[str, Path] = {}
