@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from concurrent import futures
 from typing import Any
 
 import grpc.aio
@@ -13,33 +14,38 @@ from tritone_client import InferRequest
 from tests.client.fake_service import FakeService, Status
 
 
+def to_request(message: Any) -> InferRequest:
+    (tensor,) = message.inputs
+    assert (tensor.name, tensor.datatype) == ("audio", "UINT8")
+    assert list(tensor.shape) == [1, len(message.raw_input_contents[0])]
+    values = {name: getattr(value, value.WhichOneof("parameter_choice")) for name, value in message.parameters.items()}
+    return InferRequest(
+        values.pop("sequence_id"),
+        message.raw_input_contents[0],
+        start=values.pop("sequence_start"),
+        end=values.pop("sequence_end"),
+        parameters=values,
+    )
+
+
+def to_response(payload: bytes) -> Any:
+    response = service_pb2.ModelInferResponse(model_name="streaming_asr", raw_output_contents=[payload])
+    response.outputs.add(name="events", datatype="UINT8", shape=[1, len(payload)])
+    return response
+
+
 class Servicer(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
     def __init__(self, service: FakeService) -> None:
         self.service = service
 
     async def ModelInfer(self, message: Any, context: Any) -> Any:
-        (tensor,) = message.inputs
-        assert (tensor.name, tensor.datatype) == ("audio", "UINT8")
-        assert list(tensor.shape) == [1, len(message.raw_input_contents[0])]
         if message.model_name != "streaming_asr":
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown model")
-        values = {
-            name: getattr(value, value.WhichOneof("parameter_choice")) for name, value in message.parameters.items()
-        }
-        request = InferRequest(
-            values.pop("sequence_id"),
-            message.raw_input_contents[0],
-            start=values.pop("sequence_start"),
-            end=values.pop("sequence_end"),
-            parameters=values,
-        )
         try:
-            payload = self.service.handle(request)
+            payload = self.service.handle(to_request(message))
         except Status as error:
             await context.abort(grpc.StatusCode[error.status], error.message)
-        response = service_pb2.ModelInferResponse(model_name=message.model_name, raw_output_contents=[payload])
-        response.outputs.add(name="events", datatype="UINT8", shape=[1, len(payload)])
-        return response
+        return to_response(payload)
 
 
 class FakeServer:
@@ -74,3 +80,26 @@ async def serve(service: FakeService) -> AsyncIterator[FakeServer]:
         yield server
     finally:
         await server.stop()
+
+
+@contextlib.contextmanager
+def serve_from_thread(service: FakeService) -> Iterator[str]:
+    """The same for code that runs its own event loop. Yields the address."""
+
+    class Blocking(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignore[misc]
+        def ModelInfer(self, message: Any, context: Any) -> Any:
+            request = to_request(message)
+            try:
+                payload = service.handle(request)
+            except Status as error:
+                context.abort(grpc.StatusCode[error.status], error.message)
+            return to_response(payload)
+
+    server = grpc.server(futures.ThreadPoolExecutor(max_workers=1))
+    service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(Blocking(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()

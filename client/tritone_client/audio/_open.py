@@ -6,6 +6,7 @@ The sources themselves are in `_raw` and `_decoded`.
 from __future__ import annotations
 
 import asyncio
+import os
 import stat
 import sys
 import tempfile
@@ -68,8 +69,8 @@ async def open_stdin(encoding: str | None = None, sample_rate: int | None = None
     Raises:
         AudioFileError, InvalidOption: as for `open_source`.
     """
-    if stat.S_ISREG(Path("/dev/stdin").stat().st_mode):
-        return _open(Path("/dev/stdin"), _STDIN_NAME, encoding or "pcm_s16le", sample_rate)
+    if stat.S_ISREG(os.fstat(sys.stdin.fileno()).st_mode):
+        return _open(Path(f"/dev/fd/{sys.stdin.fileno()}"), _STDIN_NAME, encoding or "pcm_s16le", sample_rate)
     if sys.stdin.isatty():
         raise AudioFileError("standard input is a terminal: pipe audio into it, or name a file")
     reader = asyncio.StreamReader()

@@ -25,11 +25,6 @@ COMMANDS: Final = {
 }
 """Command -> the module that has it, and what it does."""
 
-SUBCOMMANDS: Final = {
-    ("model", "export"): ("tritone_acoustic.cli.export", "turn a checkpoint into a model folder"),
-}
-"""Second words that live in another package than the command they belong to."""
-
 EXTRAS: Final = {
     "soxr": "backend",
     "tomli": "backend",
@@ -99,16 +94,10 @@ def _dispatch(words: list[str]) -> int:
         print(f"tritone: no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
         return _USAGE
     module, summary = COMMANDS[name]
-    if (name, *rest[:1]) in SUBCOMMANDS:
-        module, summary = SUBCOMMANDS[name, rest[0]]
-        name, rest = f"{name} {rest[0]}", rest[1:]
     command = importlib.import_module(module)
     parser = _Parser(prog=f"tritone {name}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.description = f"{summary[0].upper()}{summary[1:]}."
     command.configure(parser)
-    elsewhere = [f"  {word:8} {text}" for (owner, word), (_, text) in SUBCOMMANDS.items() if owner == name]
-    if elsewhere:
-        parser.epilog = "\n".join([*([parser.epilog, ""] if parser.epilog else []), "also:", *elsewhere])
     try:
         args = parser.parse_args(rest)
     except SystemExit as leaving:  # argparse has said why
