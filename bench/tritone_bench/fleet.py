@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -17,6 +17,7 @@ from tritone_bench import worker
 from tritone_bench.calls import Call
 from tritone_bench.errors import BenchError, ServiceError
 from tritone_bench.kserve import ParameterValue
+from tritone_bench.level import Level
 from tritone_bench.task import Progress, Report, Task
 
 STREAMS_PER_PROCESS = 1500
@@ -37,6 +38,7 @@ class Load:
         arrivals_per_s: new calls per second as a Poisson process, with `streams` only at the beginning.
         mean_call_s: with arrivals, mean of the exponential call length.
         timing_every: one request in so many asks for the server's stage times; 0: none.
+        threshold_s: latency above which chunks are counted in `Progress.over`.
         seed: of everything random.
     """
 
@@ -47,15 +49,17 @@ class Load:
     arrivals_per_s: float = 0.0
     mean_call_s: float = 0.0
     timing_every: int = 20
+    threshold_s: float = 0.1
     seed: int = 1
 
 
 class Interrupted(BenchError):  # noqa: N818
-    """Ctrl-C came; `report` holds what was measured until then, if anything."""
+    """Ctrl-C came; `report` and `level` hold what was measured until then, if anything."""
 
-    def __init__(self, report: Report | None) -> None:
+    def __init__(self, report: Report | None = None) -> None:
         super().__init__("interrupted; what was measured until then is kept", exit_status=130)
         self.report = report
+        self.level: Level | None = None
 
 
 class Fleet:
@@ -76,7 +80,7 @@ class Fleet:
         self,
         load: Load,
         processes: int = 0,
-        on_progress: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[Progress], bool] = lambda progress: False,
         on_window: Callable[[], None] = lambda: None,
     ) -> Report:
         """Put a load on the service and measure.
@@ -84,7 +88,7 @@ class Fleet:
         Args:
             load: what to do.
             processes: generator processes; 0 chooses.
-            on_progress: called about once a second with totals.
+            on_progress: called several times a second with totals; the load ends early when it returns true.
             on_window: called once when measuring begins and once when it ends.
 
         Returns:
@@ -112,6 +116,7 @@ class Fleet:
                     measure_from=start + load.warm_s,
                     measure_to=start + load.warm_s + load.measure_s,
                     timing_every=load.timing_every,
+                    threshold_s=load.threshold_s,
                     arrivals_per_s=load.arrivals_per_s / count,
                     mean_call_s=load.mean_call_s,
                     seed=load.seed * 1000 + number,
@@ -145,7 +150,7 @@ class Fleet:
         self,
         count: int,
         edges: list[float],
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[Progress], bool],
         on_window: Callable[[], None],
     ) -> Report:
         pending = {control: number for number, (_, control) in enumerate(self._members[:count])}
@@ -153,7 +158,7 @@ class Fleet:
         reports: list[Report] = []
         deadline = edges[1] + GRACE_S
         problem: BenchError | None = None
-        interrupted = False
+        interrupted = stopped = False
         while pending:
             try:
                 now = time.monotonic()
@@ -169,7 +174,9 @@ class Fleet:
                     message = self._receive(control)
                     if isinstance(message, Progress):
                         latest[pending[control]] = message
-                        on_progress(_sum(latest.values()))
+                        if on_progress(_sum(latest.values())) and not stopped:
+                            stopped = True
+                            self._stop(pending)
                     elif isinstance(message, Report):
                         del pending[control]
                         reports.append(message)
@@ -256,10 +263,4 @@ def merge(reports: list[Report]) -> Report:
 
 
 def _sum(rows: Iterable[Progress]) -> Progress:
-    parts = list(rows)
-    return Progress(
-        sum(part.answered for part in parts),
-        sum(part.late for part in parts),
-        sum(part.lost for part in parts),
-        sum(part.live for part in parts),
-    )
+    return Progress(*map(sum, zip(*map(astuple, rows), strict=True)))

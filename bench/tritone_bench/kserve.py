@@ -14,6 +14,7 @@ ParameterValue = bool | int | str
 
 _MODEL_NAME, _PARAMETERS, _INPUTS, _OUTPUTS, _RAW_INPUT = 1, 4, 5, 6, 7
 _ANSWER_OUTPUTS, _RAW_OUTPUT = 5, 6
+_CONFIG_PARAMETERS = 14
 _FIXED_SIZES = {1: 8, 5: 4}  # wire types that need no length
 
 
@@ -111,6 +112,26 @@ def fields(message: bytes) -> list[tuple[int, bytes]]:
             at += length
         else:
             raise ValueError(f"field {tag >> 3} has an unexpected wire type")
+    return found
+
+
+def named(model: str) -> bytes:
+    """A request that only names a model: ModelReady and ModelConfig."""
+    return _bytes_field(1, model.encode())
+
+
+def config_parameters(answer: bytes) -> dict[str, str]:
+    """The string parameters of the model's configuration in a ModelConfigResponse.
+
+    Raises:
+        ValueError: this is no protobuf message.
+    """
+    found: dict[str, str] = {}
+    for _, config in fields(answer):
+        for number, entry in fields(config):
+            if number == _CONFIG_PARAMETERS:
+                parts = dict(fields(entry))
+                found[parts[1].decode()] = dict(fields(parts[2])).get(1, b"").decode()
     return found
 
 

@@ -34,7 +34,8 @@ class Recorder:
         self._errors: Counter[str] = Counter()
         self._mistakes: list[Mistake] = []
         self._cpu: list[float] = []
-        self._late = self._lost = self._answered = self._most_live = 0
+        self._threshold = task.threshold_s
+        self._answered = self._late = self._lost = self._over = self._refused = self._most_live = 0
         self._finished = self._checked = self._wrong = self._differing = 0
         self.begun = 0
         self.fatal: str | None = None
@@ -70,6 +71,7 @@ class Recorder:
     def failed(self, line: Line, now: float, status: int, message: str) -> None:
         """An error came instead of an answer."""
         refused = any(tag in message for tag in _REFUSALS)
+        self._refused += refused
         if not line.hanging_up:
             self._add(line.due, now, Outcome.REFUSED if refused else Outcome.FAILED)
         if len(self._errors) < MAX_ERRORS or message in self._errors:
@@ -91,7 +93,7 @@ class Recorder:
     def progress(self, live: int) -> Progress:
         """Totals of the window so far."""
         self._most_live = max(self._most_live, live)
-        return Progress(self._answered, self._late, self._lost, live)
+        return Progress(self._answered, self._late, self._lost, self._over, self._refused, live)
 
     def report(self, now: float, lines: Iterable[Line]) -> Report:
         """Close the books; lines that still owe answers count as missing, what they had yet to say as unsent."""
@@ -131,4 +133,5 @@ class Recorder:
             self._outcome.append(outcome)
             self._answered += outcome == Outcome.ANSWERED
             self._late += outcome == Outcome.ANSWERED and latency > PERIOD_S
+            self._over += outcome != Outcome.ANSWERED or latency > self._threshold
             self._lost += outcome in (Outcome.FAILED, Outcome.MISSING)

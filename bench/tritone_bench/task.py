@@ -38,6 +38,7 @@ class Task:
         drain_s: how long to wait for answers after `measure_to`.
         stall_s: without any answer for so long the service is given up.
         timing_every: one request in so many asks for the server's stage times; 0: none.
+        threshold_s: latency above which chunks are counted in `Progress.over`.
         arrivals_per_s: new calls per second as a Poisson process; 0: every stream that ends begins anew.
         mean_call_s: with arrivals, mean of the exponential call length; 0: calls to their end.
         seed: of everything random.
@@ -56,6 +57,7 @@ class Task:
     drain_s: float = 5.0
     stall_s: float = 10.0
     timing_every: int = 20
+    threshold_s: float = 0.1
     arrivals_per_s: float = 0.0
     mean_call_s: float = 0.0
     seed: int = 1
@@ -109,9 +111,18 @@ class Report:
 
 @dataclass(frozen=True)
 class Progress:
-    """What a generator process says about once a second."""
+    """What a generator process says several times a second.
 
-    answered: int
-    late: int
-    lost: int
-    live: int
+    Attributes:
+        answered, late, lost: chunks of the window: answered, answered later than a chunk lasts, never answered.
+        over: chunks of the window answered later than the threshold, or never.
+        refused: streams turned away in the whole run.
+        live: streams alive now.
+    """
+
+    answered: int = 0
+    late: int = 0
+    lost: int = 0
+    over: int = 0
+    refused: int = 0
+    live: int = 0

@@ -23,7 +23,7 @@ from tritone_bench.recorder import Recorder
 from tritone_bench.task import Report, Task
 
 RETRY_S = 1.0
-PROGRESS_S = 1.0
+PROGRESS_S = 0.5
 MAX_SLEEP_S = 0.25
 
 

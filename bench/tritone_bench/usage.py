@@ -1,0 +1,157 @@
+"""Processor, memory and GPU use of the service while a load runs. Only for a service on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+
+import psutil
+
+MODEL_PROCESS = "triton_python_backend_stub"
+SAMPLE_S = 0.5
+_GPU_QUERY = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
+
+
+def listening_process(port: int) -> psutil.Process | None:
+    """The process that listens on a TCP port of this machine, as far as this user may see it."""
+    with contextlib.suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections("tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:
+                return psutil.Process(connection.pid)
+    return None
+
+
+@dataclass
+class _Reading:
+    cpu: dict[int, float]  # processor seconds by process id
+    models: set[int]  # of them, those that run models
+    when: float
+    counters: dict[str, float]
+
+
+class UsageMeter:
+    """Watches one service: `mark` opens and closes the window, `result` says what happened in it.
+
+    Args:
+        root: the service's process, or None when it is out of sight.
+        metrics_url: Prometheus metrics of the service, or empty.
+    """
+
+    def __init__(self, root: psutil.Process | None, metrics_url: str) -> None:
+        self._root = root
+        self._metrics_url = metrics_url
+        self._marks: list[_Reading] = []
+        self._memory_mib = 0.0
+        self._gpu: list[tuple[float, float]] = []
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="usage", daemon=True)
+        self._smi = shutil.which("nvidia-smi")
+
+    def __enter__(self) -> UsageMeter:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def mark(self) -> None:
+        """The window opens, or closes."""
+        models: set[int] = set()
+        cpu: dict[int, float] = {}
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                cpu[process.pid] = times.user + times.system
+                if MODEL_PROCESS.startswith(process.name()[:15]) and process.name():
+                    models.add(process.pid)
+        self._marks.append(_Reading(cpu, models, time.monotonic(), self.counters()))
+
+    def counters(self) -> dict[str, float]:
+        """The counters of `streaming_asr` among the service's metrics, by name; empty when out of reach."""
+        if not self._metrics_url:
+            return {}
+        found: dict[str, float] = {}
+        try:
+            with urllib.request.urlopen(self._metrics_url, timeout=2.0) as answer:  # noqa: S310
+                text = answer.read().decode("utf-8", "replace")
+        except (OSError, ValueError):
+            return {}
+        for line in text.splitlines():
+            if line.startswith("tritone_") and 'model="streaming_asr"' in line:
+                name, _, value = line.replace("{", " ", 1).partition(" ")
+                with contextlib.suppress(ValueError):
+                    found[name] = float(value.rsplit(" ", 1)[1])
+        return found
+
+    @property
+    def memory_mib(self) -> float | None:
+        """Memory of the service now, in MiB."""
+        total = 0
+        for process in self._processes():
+            with contextlib.suppress(psutil.Error):
+                memory = process.memory_info()
+                total += memory.rss - getattr(memory, "shared", 0)
+        return total / 2**20 if total else None
+
+    def result(self) -> dict[str, float | None]:
+        """Fields of `level.Usage` that this meter knows; empty as long as the window is open."""
+        if len(self._marks) < 2:
+            return {}
+        first, last = self._marks[0], self._marks[-1]
+        wall = max(1e-9, last.when - first.when)
+        spent = {pid: cpu - first.cpu.get(pid, 0.0) for pid, cpu in last.cpu.items()}
+        result: dict[str, float | None] = {}
+        if spent:
+            models = first.models | last.models
+            result["service_cores"] = sum(spent.values()) / wall
+            result["server_cores"] = sum(cpu for pid, cpu in spent.items() if pid not in models) / wall
+            result["service_mib"] = self._memory_mib
+        if self._gpu:
+            result["gpu_percent"] = sum(use for use, _ in self._gpu) / len(self._gpu)
+            result["gpu_mib"] = max(memory for _, memory in self._gpu)
+        steps = _growth(first.counters, last.counters, "tritone_batches_total")
+        chunks = _growth(first.counters, last.counters, "tritone_chunks_total")
+        if steps and chunks:
+            result["batch"], result["steps_per_s"] = chunks / steps, steps / wall
+        return result
+
+    def _processes(self) -> list[psutil.Process]:
+        if self._root is None:
+            return []
+        try:
+            return [self._root, *self._root.children(recursive=True)]
+        except psutil.Error:
+            return []
+
+    def _watch(self) -> None:
+        while not self._done.wait(SAMPLE_S):
+            if len(self._marks) == 1:
+                self._memory_mib = max(self._memory_mib, self.memory_mib or 0.0)
+                self._look_at_gpu()
+
+    def _look_at_gpu(self) -> None:
+        if self._smi is None or self._root is None:
+            return
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            shown = subprocess.run(
+                [self._smi, *_GPU_QUERY], capture_output=True, timeout=5, check=True, text=True
+            ).stdout
+            rows = [[float(cell) for cell in row.split(",")] for row in shown.strip().splitlines()]
+            if rows:
+                self._gpu.append((sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows)))
+
+
+def _growth(first: dict[str, float], last: dict[str, float], name: str) -> float:
+    return last.get(name, 0.0) - first.get(name, 0.0) if name in first else 0.0
+
+
+def total_cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0))
