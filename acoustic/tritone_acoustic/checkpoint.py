@@ -84,8 +84,10 @@ def _read_pickle(path: Path) -> tuple[Mapping[str, Any], dict[str, Any]]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"{path} is not a PyTorch checkpoint of tensors: {reason}") from error
+        # PyTorch's own message advises to unpickle code: not a thing to repeat to a user.
+        raise CheckpointError(
+            f"{path} is not a checkpoint of tensors and plain data: write it with torch.save(model.state_dict(), ...)"
+        ) from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a state dict")
     settings = content.get("config")
