@@ -1,0 +1,4 @@
+"""Training material: packages, texts, synthetic voices, telephone augmentation.
+
+Nothing here knows the network; `tritone_acoustic.training` joins both.
+"""

@@ -1,0 +1,100 @@
+"""Packs what a training machine without network needs: voices, texts, recordings, wheels.
+
+`unpack` is the other end; it runs there before anything is installed, so it needs only the standard library.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+from tritone_acoustic.data.console import say
+from tritone_acoustic.data.errors import TrainingDataError
+from tritone_acoustic.data.paths import DataPaths
+
+ARCHIVE = "material.tar.xz"
+LIMIT_MIB = 45
+# Read and write Opus, FLAC and GSM on the training machine.
+WHEELS = ("soundfile==0.14.0", "cffi", "pycparser")
+_TRAVELLING_SETS = {"festvox_train": 0.97, "festvox_dev": 0.93, "synthetic_dev": 0.93}
+
+
+def _download_wheels(folder: Path, python: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    platforms = [f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 26, 24, 17)] + ["manylinux2014_x86_64"]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
+    command += ["--python-version", python, "--implementation", "cp", "-d", str(folder)]
+    for platform in platforms:
+        command += ["--platform", platform]
+    for wheel in WHEELS:
+        subprocess.run([*command, wheel], check=True)
+
+
+def write_bundle(paths: DataPaths, private_voices: bool = False, python: str = "3.12") -> None:
+    """Builds the sets and packs bundle/material.tar.xz and bundle/wheels.
+
+    Args:
+        paths: the data folder, after `fetch` and `texts`.
+        private_voices: also make the evaluation set of private voices (it is not packed).
+        python: version of Python on the training machine.
+
+    Raises:
+        TrainingDataError: something is missing, or the bundle is too large to travel.
+    """
+    # soundfile is needed to write sets, not to unpack a bundle
+    from tritone_acoustic.data.audio import read_set, write_set
+    from tritone_acoustic.data.sets import write_sets
+
+    if not (paths.texts / "train.tsv").exists():
+        raise TrainingDataError("no sentences yet: run `python -m tritone_acoustic.data texts` first")
+    write_sets(paths, private_voices)
+    shutil.rmtree(paths.bundle, ignore_errors=True)
+    paths.bundle.mkdir(parents=True)
+    say("downloading wheels for the training machine")
+    try:
+        _download_wheels(paths.bundle / "wheels", python)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise TrainingDataError(f"pip could not download {', '.join(WHEELS)}: {error}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        stage = Path(folder)
+        shutil.copytree(paths.voices, stage / "voices")
+        shutil.copytree(paths.texts, stage / "texts")
+        # Recordings travel in Opus (13 and 23 kbit/s): training sends them through worse codecs anyway, and
+        # what is measured on the training machine is only for watching; `evaluate` uses the exact sets.
+        for name, compression in _TRAVELLING_SETS.items():
+            write_set(read_set(paths.sets / name), stage / "sets" / name, ".ogg", compression)
+        say("compressing (about a minute)")
+        with tarfile.open(paths.bundle / ARCHIVE, "w:xz", preset=6) as archive:
+            for item in sorted(stage.iterdir()):
+                archive.add(item, item.name)
+    size = sum(path.stat().st_size for path in paths.bundle.rglob("*") if path.is_file()) / 2**20
+    say(f"{paths.bundle}: {size:.1f} MiB")
+    if size > LIMIT_MIB:
+        raise TrainingDataError(f"the bundle has {size:.0f} MiB, more than {LIMIT_MIB}: compress the recordings more")
+
+
+def unpack(bundle: Path, target: Path) -> None:
+    """Unpacks a bundle; what is there already is replaced.
+
+    Args:
+        bundle: folder with material.tar.xz and wheels/.
+        target: becomes the data folder; target/site holds the wheels' packages, for PYTHONPATH.
+
+    Raises:
+        TrainingDataError: the bundle is missing or broken.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(bundle / ARCHIVE) as archive:
+            archive.extractall(target, filter="data")
+        for wheel in sorted((bundle / "wheels").glob("*.whl")):
+            with zipfile.ZipFile(wheel) as content:
+                content.extractall(target / "site")  # noqa: S202  (our own wheels)
+    except (OSError, tarfile.TarError, zipfile.BadZipFile) as error:
+        raise TrainingDataError(f"cannot unpack {bundle}: {error}") from error
+    say(f"unpacked {bundle} into {target}")

@@ -1,0 +1,97 @@
+"""Builds the recorded training set and the evaluation sets under data/sets.
+
+Where their texts and audio come from is in `corpora`, `texts` and `rhvoice`; training reads the result.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_acoustic.data.audio import Clip, resample, write_set
+from tritone_acoustic.data.console import say
+from tritone_acoustic.data.corpora import read_festvox_text, read_prompts
+from tritone_acoustic.data.normalize import normalize
+from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.rhvoice import EVALUATION_VOICES, FREE_VOICES, RHVoice
+from tritone_acoustic.data.texts import is_recorded_dev, prompt_transcripts, read_rows
+from tritone_acoustic.data.voices import gather_voices
+
+HELD_OUT_VOICE_SENTENCES = 60
+_SEED = 7
+
+
+def read_wav(path: Path) -> tuple[NDArray[np.int16], int]:
+    """Reads a mono 16-bit wav file.
+
+    Args:
+        path: the file.
+
+    Returns:
+        int16 [n] and its sample rate.
+    """
+    with wave.open(str(path)) as stream:
+        data = stream.readframes(stream.getnframes())
+        return np.frombuffer(data, "<i2").astype(np.int16), stream.getframerate()
+
+
+def _festvox(paths: DataPaths) -> tuple[list[Clip], list[Clip]]:
+    train: list[Clip] = []
+    dev: list[Clip] = []
+    for name, text in read_festvox_text(paths).items():
+        samples, rate = read_wav(paths.festvox / "wav" / f"{name}.wav")
+        clip = Clip(name, "festvox", normalize(text), resample(samples, rate))
+        (dev if is_recorded_dev(name) else train).append(clip)
+    return train, dev
+
+
+def _prompts(paths: DataPaths) -> list[Clip]:
+    recordings = read_prompts(paths)
+    clips: list[Clip] = []
+    for name, text in prompt_transcripts(paths).items():
+        if name in recordings:
+            samples, rate = read_wav(recordings[name])
+            clips.append(Clip(name, "prompts", text, samples if rate == 8000 else resample(samples, rate)))
+    return clips
+
+
+def _spoken(paths: DataPaths, engine_folder: Path, voices: tuple[str, ...], count: int) -> list[Clip]:
+    engine = RHVoice(engine_folder)
+    rng = random.Random(_SEED)  # noqa: S311  (no secrets)
+    rows = read_rows(paths.texts / "dev.tsv")
+    rows = rows[:: max(1, len(rows) // count)]
+    clips: list[Clip] = []
+    for number, (source, sentence) in enumerate(rows):
+        voice = voices[number % len(voices)]
+        wide = engine.speak(sentence, voice, rng.uniform(-0.2, 0.4), rng.uniform(-0.2, 0.2))
+        samples = resample(wide, engine.sample_rate)
+        clips.append(Clip(f"{source}-{number}", voice, normalize(sentence), samples))
+    return clips
+
+
+def write_sets(paths: DataPaths, private_voices: bool) -> None:
+    """Writes festvox_train, festvox_dev, synthetic_dev, prompts and, if asked for, held_out_voices.
+
+    Args:
+        paths: the data folder, after `fetch` and `texts`; its voices folder is (re)made.
+        private_voices: also make the set of the voices that may be used for private evaluation only.
+    """
+    train, dev = _festvox(paths)
+    sets = {"festvox_train": train, "festvox_dev": dev, "prompts": _prompts(paths)}
+    gather_voices(paths, paths.voices, FREE_VOICES)
+    sets["synthetic_dev"] = _spoken(paths, paths.voices, FREE_VOICES, 10**6)
+    if private_voices:
+        with tempfile.TemporaryDirectory() as folder:
+            target = Path(folder) / "voices"
+            gather_voices(paths, target, EVALUATION_VOICES)
+            spoken = _spoken(paths, target, EVALUATION_VOICES, HELD_OUT_VOICE_SENTENCES)
+            sets["held_out_voices"] = spoken
+    for name, clips in sets.items():
+        write_set(clips, paths.sets / name)
+        seconds = sum(len(clip.samples) for clip in clips) / 8000
+        say(f"set {name}: {len(clips)} clips, {seconds / 60:.1f} minutes")

@@ -1,0 +1,165 @@
+"""The sentence lists and the mix in which training draws from them.
+
+Sources are in `corpora` and `templates`; this module splits, stores and samples.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import zlib
+from pathlib import Path
+
+from tritone_acoustic.data.console import say
+from tritone_acoustic.data.corpora import read_corpora, read_festvox_text
+from tritone_acoustic.data.normalize import fold_yo, is_held_out, normalize
+from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.templates import call_sentence, reply
+
+# Share of each source in what is synthesised.
+MIX = {"corpora": 0.40, "calls": 0.35, "replies": 0.13, "words": 0.07, "recorded": 0.05}
+DEV_SENTENCES = 120
+_SEED = 20240517
+
+
+def prompt_transcripts(paths: DataPaths) -> dict[str, str]:
+    """Reads what the telephone prompts say: the test set's texts.
+
+    Args:
+        paths: the data folder, after `fetch`.
+
+    Returns:
+        Prompt name -> normalised transcript; tones, names of files and foreign words are left out.
+    """
+    with gzip.open(paths.asterisk_text, "rt", encoding="utf-8") as stream:
+        lines = stream.read().splitlines()
+    result: dict[str, str] = {}
+    for line in lines:
+        match = re.match(r"([A-Za-z0-9_/.-]+):\s*(.*)", line)
+        if not match or line.startswith(";"):
+            continue
+        name, text = match.groups()
+        text = re.sub(rf"^{re.escape(name)}:\s*", "", text)
+        text = re.sub(r"\b([Чч])то бы\b", r"\1тобы", text)  # the prompts say the conjunction
+        if text and not re.search(r"[\[\]()<>A-Za-z]", text) and normalize(text):
+            result[name] = normalize(text)
+    return result
+
+
+def fingerprint(label: str) -> int:
+    """Hashes a transcript, ignoring ё.
+
+    Args:
+        label: normalised text.
+
+    Returns:
+        A 32-bit number.
+    """
+    return zlib.crc32(fold_yo(label).encode())
+
+
+def write_texts(paths: DataPaths) -> None:
+    """Writes train.tsv, dev.tsv (source, sentence) and excluded.txt (fingerprints of test transcripts).
+
+    Args:
+        paths: the data folder, after `fetch`.
+    """
+    paths.texts.mkdir(parents=True, exist_ok=True)
+    say("reading sentences from the text packages")
+    corpora = read_corpora(paths)
+    excluded = {fingerprint(text) for text in prompt_transcripts(paths).values() if text.count(" ") >= 2}
+    train: list[tuple[str, str]] = []
+    held: list[tuple[str, str]] = []
+    for source, sentences in corpora.items():
+        for sentence in sentences:
+            label = normalize(sentence)
+            if fingerprint(label) not in excluded:
+                (held if is_held_out(label) else train).append((source, sentence))
+    for name, text in read_festvox_text(paths).items():
+        if is_recorded_dev(name):
+            excluded.add(fingerprint(normalize(text)))
+        else:
+            train.append(("recorded", text.replace(" - ", ", ")))
+    rng = random.Random(_SEED)  # noqa: S311  (no secrets)
+    calls: dict[str, str] = {}
+    while len(calls) < DEV_SENTENCES // 2:
+        sentence = call_sentence(rng)
+        label = normalize(sentence)
+        if is_held_out(label) and label.count(" ") < 22 and fingerprint(label) not in excluded:
+            calls[label] = sentence
+    dev = rng.sample(held, DEV_SENTENCES - len(calls)) + [("calls", sentence) for sentence in calls.values()]
+    for name, rows in (("train", train), ("dev", dev)):
+        lines = [f"{source}\t{sentence}\n" for source, sentence in rows]
+        (paths.texts / f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+        words = sum(len(sentence.split()) for _, sentence in rows)
+        say(f"{name}.tsv: {len(rows)} sentences, {words} words")
+    (paths.texts / "excluded.txt").write_text("".join(f"{value}\n" for value in sorted(excluded)))
+    say(f"{len(held)} corpus sentences are held out; {len(excluded)} test transcripts are excluded")
+
+
+def is_recorded_dev(name: str) -> bool:
+    """Says whether a recording of festvox-ru is kept for evaluation.
+
+    Args:
+        name: such as "ru_0001".
+
+    Returns:
+        True for every tenth recording.
+    """
+    return int(name.rpartition("_")[2]) % 10 == 5
+
+
+def read_rows(path: Path) -> list[tuple[str, str]]:
+    """Reads a sentence list.
+
+    Args:
+        path: train.tsv or dev.tsv.
+
+    Returns:
+        (source, sentence) pairs.
+    """
+    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines())
+    return [(source, sentence) for source, sentence in rows]
+
+
+class TextSampler:
+    """Draws sentences to synthesise, in the proportions of MIX; held-out ones never.
+
+    Args:
+        folder: holds train.tsv and excluded.txt.
+        rng: source of randomness.
+    """
+
+    def __init__(self, folder: Path, rng: random.Random) -> None:
+        rows = read_rows(folder / "train.tsv")
+        self._rng = rng
+        self._corpora = [sentence for source, sentence in rows if source != "recorded"]
+        self._recorded = [sentence for source, sentence in rows if source == "recorded"]
+        self._words = sorted({word for _, sentence in rows for word in normalize(sentence).split() if len(word) > 1})
+        self._excluded = {int(line) for line in (folder / "excluded.txt").read_text().split()}
+
+    def _candidate(self) -> str:
+        rng = self._rng
+        source = rng.choices(list(MIX), list(MIX.values()))[0]
+        if source == "corpora":
+            return rng.choice(self._corpora)
+        if source == "calls":
+            return call_sentence(rng)
+        if source == "replies":
+            return reply(rng)
+        if source == "words":
+            return " ".join(rng.choice(self._words) for _ in range(rng.randint(1, 4)))
+        return rng.choice(self._recorded)
+
+    def draw(self) -> tuple[str, str]:
+        """Draws one sentence.
+
+        Returns:
+            Text for the synthesiser and its normalised transcript.
+        """
+        while True:
+            sentence = self._candidate()
+            label = normalize(sentence)
+            if label and not is_held_out(label) and fingerprint(label) not in self._excluded:
+                return sentence, label

@@ -1,0 +1,112 @@
+"""All training audio in one tensor on the training device, fed from the synthesis pool.
+
+Choosing utterances is in `compose`; the files of the pool are in `tritone_acoustic.data.pool`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tritone_acoustic.data.audio import SAMPLE_RATE, Clip
+from tritone_acoustic.data.normalize import encode
+from tritone_acoustic.data.pool import PoolReader
+
+FRAME = 240
+# The fastest playback shortens an utterance by this much; CTC still needs a frame per letter.
+_SHORTEST = 0.85
+
+
+def frames_needed(classes: NDArray[np.uint8]) -> int:
+    """Counts the frames that CTC needs: one per letter and a blank between equal neighbours.
+
+    Args:
+        classes: uint8 [S], class numbers.
+
+    Returns:
+        The number of frames.
+    """
+    return len(classes) + int((classes[1:] == classes[:-1]).sum())
+
+
+class AudioStore:
+    """Utterances on the device: int16 samples in one tensor, transcripts beside it.
+
+    Args:
+        capacity_hours: size of the tensor; utterances beyond it are left out.
+        device: where it lives.
+    """
+
+    def __init__(self, capacity_hours: float, device: torch.device) -> None:
+        capacity = int(capacity_hours * 3600 * SAMPLE_RATE)
+        self.samples = torch.zeros(capacity, dtype=torch.int16, device=device)
+        self.used = 0
+        self.offsets: list[int] = []
+        self.lengths: list[int] = []
+        self.labels: list[NDArray[np.uint8]] = []
+        self.scales: list[float] = []
+        self.recorded: list[int] = []
+        self.synthesised: list[int] = []
+
+    @property
+    def hours(self) -> float:
+        """Hours of audio stored."""
+        return self.used / SAMPLE_RATE / 3600
+
+    @property
+    def full(self) -> bool:
+        """Whether less than a minute fits."""
+        return self.used + 60 * SAMPLE_RATE > len(self.samples)
+
+    def _add(
+        self,
+        samples: NDArray[np.int16],
+        offsets: list[int],
+        lengths: list[int],
+        labels: list[str],
+        numbers: list[int],
+    ) -> None:
+        room = len(self.samples) - self.used
+        stored = samples[:room]
+        self.samples[self.used : self.used + len(stored)] = torch.from_numpy(stored).to(self.samples.device)
+        for offset, length, label in zip(offsets, lengths, labels, strict=True):
+            classes = np.array(encode(label), dtype=np.uint8)
+            if offset + length > len(stored) or length * _SHORTEST / FRAME < frames_needed(classes) + 2:
+                continue
+            power = float(np.sqrt(np.mean(np.square(stored[offset : offset + length], dtype=np.float32))))
+            if power < 1.0:
+                continue
+            numbers.append(len(self.offsets))
+            self.offsets.append(self.used + offset)
+            self.lengths.append(length)
+            self.labels.append(classes)
+            self.scales.append(0.08 / power)  # every utterance at about -22 dB of full scale
+        self.used += len(stored)
+
+    def add_clips(self, clips: list[Clip]) -> None:
+        """Adds recorded utterances.
+
+        Args:
+            clips: 8 kHz recordings with transcripts.
+        """
+        lengths = [len(clip.samples) for clip in clips]
+        offsets = [int(end) - length for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
+        joined = np.concatenate([clip.samples for clip in clips])
+        self._add(joined, offsets, lengths, [clip.text for clip in clips], self.recorded)
+
+    def follow(self, reader: PoolReader) -> int:
+        """Takes over what the synthesis workers have appended.
+
+        Args:
+            reader: of their pool.
+
+        Returns:
+            How many utterances were added.
+        """
+        before = len(self.synthesised)
+        for block in reader.poll():
+            if self.full:
+                break
+            self._add(block.samples, block.offsets.tolist(), block.lengths.tolist(), block.labels, self.synthesised)
+        return len(self.synthesised) - before
