@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from tritone_backend.engines.base import Engine
-from tritone_backend.errors import EngineError
+from tritone_backend.errors import BackendError, EngineError
 from tritone_backend.spec import AcousticSpec
 
-ENGINES = ("auto", "onnxruntime")
+ENGINES = ("auto", "onnxruntime", "torch")
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
+"""Device files of an NVIDIA driver, on Linux and on Windows' Linux: a look costs less than loading PyTorch."""
 
 
 def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]:
@@ -29,9 +32,41 @@ def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]
     if name not in ENGINES:
         raise EngineError(f"unknown engine {name!r}: known are {', '.join(ENGINES)}")
     spec = AcousticSpec.load(model)
+    if name == "onnxruntime":
+        return _onnxruntime(spec, threads), "onnxruntime (asked for)"
+    if name == "torch":
+        return _torch(spec), "torch (asked for)"
+    if not any(Path(device).exists() for device in _GPU_DEVICES):
+        why = "no NVIDIA GPU here"
+    elif find_spec("torch") is None:
+        why = "there is a GPU, but no PyTorch to use it: pip install 'tritone[torch]'"
+    else:
+        try:
+            engine, gpu = _torch(spec), _gpu_summary()
+        except BackendError as error:
+            why = f"the torch engine does not work here: {error.user_message}"
+        else:
+            return engine, f"torch (fastest on {gpu})"
+    return _onnxruntime(spec, threads), f"onnxruntime ({why})"
+
+
+def _onnxruntime(spec: AcousticSpec, threads: int) -> Engine:
     try:
         from tritone_backend.engines.onnxruntime import OnnxRuntimeEngine
     except ModuleNotFoundError as error:
         raise EngineError(f"the onnxruntime engine needs {error.name}: pip install 'tritone[onnxruntime]'") from None
-    reason = "asked for" if name == "onnxruntime" else "runs everywhere; this build has no other engine"
-    return OnnxRuntimeEngine(spec, threads=threads), f"onnxruntime ({reason})"
+    return OnnxRuntimeEngine(spec, threads=threads)
+
+
+def _torch(spec: AcousticSpec) -> Engine:
+    try:
+        from tritone_backend.engines.torch_gpu import TorchEngine
+    except ModuleNotFoundError as error:
+        raise EngineError(f"the torch engine needs {error.name}: pip install 'tritone[torch]'") from None
+    return TorchEngine(spec)
+
+
+def _gpu_summary() -> str:
+    from tritone_backend.engines.torch_gpu.engine import gpu_summary
+
+    return gpu_summary() or "a GPU"
