@@ -57,7 +57,9 @@ class Client:
         self._addresses = [_host_and_port(name) for name in names]
         if not self._addresses:
             raise InvalidOption("give the address of at least one service")
-        self._timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(request=timeout or 10.0)
+        if timeout is None:
+            timeout = Timeouts()
+        self._timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(request=timeout)
         self._make_transport = transport or _grpc_transport
         self._transports: list[Transport] = []
         self._turn = itertools.count()

@@ -158,7 +158,8 @@ def from_status(status: str, message: str, address: str) -> TritoneError:
 def _unreachable(status: str, text: str, address: str) -> str:
     if status == "DEADLINE_EXCEEDED":
         return f"{address} did not answer in time; it may be overloaded: try again or use a longer timeout"
-    return f"no answer from {address} ({text}); start the service with 'tritone serve', or give its address"
+    reason = text.rpartition(": ")[2]  # gRPC tells the whole way there first
+    return f"no answer from {address} ({reason}); start the service with 'tritone serve', or give its address"
 
 
 def _seconds(value: str | None) -> float:

@@ -72,6 +72,8 @@ class Stream:
         return self._transports[0].address
 
     async def __aenter__(self) -> Stream:
+        if self._sequence_id:
+            raise StreamClosed("a stream is opened once; make another one with client.stream()")
         try:
             await self._open()
         except asyncio.CancelledError:
@@ -244,6 +246,8 @@ class Stream:
     def _require_open(self) -> None:
         if self._closed:
             raise StreamClosed("the stream has ended; open a new one with client.stream()")
+        if not self._sequence_id:
+            raise StreamClosed("the stream is not open yet: write 'async with client.stream() as stream'")
 
     def _take(self) -> list[Event]:
         events, self._events = self._events, []

@@ -132,3 +132,4 @@ def test_small_renderings() -> None:
     assert bar(7, 4) == "[####]"
     assert fitted("abcdef", 4) == "…def"
     assert fitted("abcd", 4) == "abcd"
+    assert fitted("abcd", 0) == ""

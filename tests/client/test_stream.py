@@ -304,6 +304,10 @@ async def test_closed_streams_say_so(client: Client) -> None:
             await stream.send(b"")
         with pytest.raises(BadRequest):
             await stream.finish()
+    with pytest.raises(StreamClosed, match="opened once"):
+        await stream.__aenter__()
+    with pytest.raises(StreamClosed, match="async with"):
+        await client.stream().send(b"")
 
 
 async def test_latency_is_recorded_per_request(client: Client) -> None:

@@ -93,6 +93,11 @@ def test_impossible_timeouts(fields: dict[str, float]) -> None:
         Timeouts(**fields)
 
 
+def test_a_plain_number_is_the_time_for_one_request() -> None:
+    with pytest.raises(InvalidOption):
+        Client(timeout=0)
+
+
 def test_events_read_and_written() -> None:
     items = [
         {"type": "partial", "text": "да", "start": 0.3, "end": 0.6},

@@ -16,15 +16,28 @@ from numpy.typing import NDArray
 from tritone_client.audio._raw import ends_early
 from tritone_client.audio._source import sample_at
 
+_STEP_SAMPLES = 4096
 _LONGEST_S = 10 * 24 * 3600.0
 """A length beyond this is libsndfile's way to say that the length is unknown."""
+
+
+class ForwardFile(soundfile.SoundFile):  # type: ignore[misc] # soundfile has no types
+    """A file that is read from beginning to end.
+
+    `SoundFile` seeks to where it already is after each read of a seekable file. That makes an MP3 decoder start anew
+    and lose sound at every block.
+    """
+
+    def seekable(self) -> bool:
+        """No, so that nothing seeks."""
+        return False
 
 
 class DecodedSource:
     """One file through libsndfile. See `Source` for the attributes.
 
     Args:
-        file: an open ``soundfile.SoundFile``.
+        file: newly opened.
         under: the file object that it reads, closed with it.
         name: for messages.
         promised_s: seconds that the file's header announces, where libsndfile does not tell; None otherwise.
@@ -32,7 +45,7 @@ class DecodedSource:
 
     encoding = "pcm_s16le"
 
-    def __init__(self, file: Any, under: BinaryIO, name: str, promised_s: float | None = None) -> None:
+    def __init__(self, file: ForwardFile, under: BinaryIO, name: str, promised_s: float | None = None) -> None:
         self._file = file
         self._under = under
         self.name = name
@@ -51,15 +64,12 @@ class DecodedSource:
         failure = ""
         for block in itertools.count():
             first, end = (sample_at(index, block_ms, self.sample_rate) for index in (block, block + 1))
-            try:
-                samples = self._file.read(end - first, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                failure = f"is damaged after {done / self.sample_rate:.1f} s ({_reason(error)})"
+            data, failure = self._read(end - first)
+            done += len(data) // 2
+            if data:
+                yield data
+            if failure or not data:
                 break
-            if not len(samples):
-                break
-            done += len(samples)
-            yield to_pcm16(samples)
         self._judge(done / self.sample_rate, failure)
 
     def close(self) -> None:
@@ -67,11 +77,24 @@ class DecodedSource:
         self._file.close()
         self._under.close()
 
+    def _read(self, samples: int) -> tuple[bytes, str]:
+        """The next samples, and why there are no more. In small steps: a failing read loses all it had decoded."""
+        data = bytearray()
+        while (missing := samples - len(data) // 2) > 0:
+            try:
+                step = self._file.read(min(missing, _STEP_SAMPLES), dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                return bytes(data), _reason(error)
+            if not len(step):
+                break
+            data += to_pcm16(step)
+        return bytes(data), ""
+
     def _judge(self, seconds: float, failure: str) -> None:
         promised = self._promised_s
         short = promised is not None and seconds < promised - 0.1
         if failure:
-            self.problem = failure
+            self.problem = f"is damaged after {seconds:.1f} s ({failure})"
         elif promised is not None and short and self._file.format == "MP3":
             # The length of an MP3 file without an index is a guess from its first frames.
             self.notes.append(f"{seconds:.1f} s of audio; its header suggests {promised:.1f} s")
@@ -95,4 +118,5 @@ def to_pcm16(samples: NDArray[np.float32]) -> bytes:
 
 
 def _reason(error: Any) -> str:
-    return str(error.error_string).strip().rstrip(".").lower() or "the data make no sense"
+    reason = str(error.error_string).strip().rstrip(".").lower().removeprefix("error : ")
+    return reason or "the data make no sense"

@@ -129,7 +129,7 @@ def _identify(
 def _with_header(file: BinaryIO, name: str, size: int) -> Source | None:
     import soundfile
 
-    from tritone_client.audio._decoded import DecodedSource
+    from tritone_client.audio._decoded import DecodedSource, ForwardFile
 
     header = read_header(file, size)
     if header is not None:
@@ -139,7 +139,7 @@ def _with_header(file: BinaryIO, name: str, size: int) -> Source | None:
             return RawSource(file, name, header.encoding, header.sample_rate, header.size, header.promised)
     file.seek(0)
     try:
-        opened = soundfile.SoundFile(file)
+        opened = ForwardFile(file)
     except soundfile.LibsndfileError as error:
         file.seek(0)
         if file.read(4).startswith(_CONTAINERS):

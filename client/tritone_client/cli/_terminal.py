@@ -29,14 +29,24 @@ class Terminal:
         self._last = 0.0
         self.live = not quiet and self._stream.isatty() and os.environ.get("TERM") != "dumb"
 
-    def status(self, text: str, *, at_once: bool = False) -> None:
-        """Show a line in place of the last one; drops most calls that follow too fast."""
+    def status(self, text: str, phrase: str = "", *, at_once: bool = False) -> None:
+        """Show a line in place of the last one; drops most calls that follow too fast.
+
+        Args:
+            text: shown from its beginning.
+            phrase: follows it, with its end where there is no room for all.
+            at_once: do not drop it.
+        """
         now = time.monotonic()
-        if not self.live or text == self._drawn or (now - self._last < _REDRAW_S and not at_once):
+        if not self.live or (now - self._last < _REDRAW_S and not at_once):
+            return
+        width = shutil.get_terminal_size().columns - 1
+        line = (text + fitted(phrase, max(0, width - len(text))))[:width]
+        if line == self._drawn:
             return
         self._last = now
-        self._drawn = text
-        self._stream.write(f"\r{fitted(text, shutil.get_terminal_size().columns - 1)}\x1b[K")
+        self._drawn = line
+        self._stream.write(f"\r{line}\x1b[K")
         self._stream.flush()
 
     def clear(self) -> None:
@@ -71,7 +81,7 @@ class Terminal:
 
 def fitted(text: str, width: int) -> str:
     """The text, or as much of its end as fits: the newest words are at the end."""
-    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
+    return text if len(text) <= width else ("…" + text[len(text) - width + 1 :] if width > 1 else "")
 
 
 def bar(fraction: float, width: int = 20) -> str:

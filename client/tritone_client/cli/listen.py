@@ -72,7 +72,7 @@ async def _listen(args: argparse.Namespace, terminal: Terminal) -> None:
             if text := formatter.event(source.name, event):
                 terminal.write(sys.stdout, text)
             if isinstance(event, Partial):
-                terminal.status(event.text, at_once=True)
+                terminal.status("", event.text, at_once=True)
             else:
                 terminal.clear()
 

@@ -171,13 +171,13 @@ class _Transcription:
 
         def on_progress(seconds: float) -> None:
             if index == min(self._active):
-                self._terminal.status(self._status(source, seconds, self._active[index]))
+                self._terminal.status(self._status(source, seconds), self._active[index])
 
         await feed(
             stream, source, self._tally, realtime=self._args.realtime, on_event=on_event, on_progress=on_progress
         )
 
-    def _status(self, source: Source, seconds: float, phrase: str) -> str:
+    def _status(self, source: Source, seconds: float) -> str:
         parts = [Path(source.name).name]
         if len(self._args.files) > 1:
             parts.insert(0, f"{self._finished}/{len(self._args.files)}")
@@ -185,7 +185,7 @@ class _Transcription:
             parts += [bar(seconds / source.seconds), f"{clock(seconds)}/{clock(source.seconds)}"]
         else:
             parts.append(clock(seconds))
-        return "  ".join([*parts, phrase] if phrase else parts)
+        return "  ".join(parts) + "  "
 
     def _fail(self, message: str) -> None:
         self._failed += 1
