@@ -70,6 +70,7 @@ def test_a_missing_package_names_its_extra(capsys: pytest.CaptureFixture[str], m
         "tritone: this command needs the Python package 'sounddevice': pip install 'tritone[microphone]'\n"
     )
     assert explain(ModuleNotFoundError("", name="torch.nn"))[0].endswith("pip install 'tritone[torch]'")
+    assert "lacks its module tritone_bench.x" in explain(ModuleNotFoundError("", name="tritone_bench.x"))[0]
     assert "'surprise' is not installed" in explain(ModuleNotFoundError("", name="surprise"))[0]
 
 

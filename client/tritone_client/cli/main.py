@@ -136,6 +136,8 @@ example:
 
 def _missing(package: str) -> str:
     top = package.partition(".")[0]
+    if top.startswith("tritone_"):
+        return f"this installation of tritone lacks its module {package}; install it anew"
     extra = EXTRAS.get(top)
     if extra is None:
         return f"the Python package {top!r} is not installed; install it, or this command's extra of tritone"
