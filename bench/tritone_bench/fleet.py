@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -70,6 +70,12 @@ class Fleet:
         self._calls = calls
         self._options = options
         self._members: list[tuple[BaseProcess, Connection]] = []
+
+    def __enter__(self) -> Fleet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def pids(self) -> list[int]:
@@ -224,16 +230,6 @@ def default_processes(streams: int) -> int:
     """Generator processes for so many streams: few streams per process keep its lag low, but cores are scarce."""
     cores = len(os.sched_getaffinity(0))
     return max(1, min(max(1, cores // 2), -(-streams // STREAMS_PER_PROCESS)))
-
-
-@contextlib.contextmanager
-def fleet(host: str, port: int, calls: list[Call], options: dict[str, ParameterValue]) -> Iterator[Fleet]:
-    """A fleet that is closed at the end of the block."""
-    members = Fleet(host, port, calls, options)
-    try:
-        yield members
-    finally:
-        members.close()
 
 
 def merge(reports: list[Report]) -> Report:

@@ -15,6 +15,7 @@ from tritone_bench.task import Progress, Report
 from tritone_bench.usage import UsageMeter
 
 SETTLE_TIMEOUT_S = 30.0
+RECOVERY_S = 4.5
 MAX_CONFIRMATIONS = 4
 
 
@@ -88,6 +89,7 @@ class Bench:
         self._processes = processes
         self._on_progress = on_progress
         self._seed = 0
+        self._overloaded = False
 
     def measure(self, load: Load, *, give_up: bool = True) -> tuple[Level, Report]:
         """Put a load on the service and say what came of it.
@@ -126,14 +128,18 @@ class Bench:
             meter.mark()
         level = self._summary(report, load, meter)
         level.cut = cut
+        self._overloaded = bool(level.failed)
         return level, report
 
     def settle(self) -> None:
-        """Wait until the service has forgotten the streams of loads before; overload leaves some behind."""
+        """Wait until the service has forgotten the loads before: overload leaves streams behind, and a memory of it."""
         meter = UsageMeter(None, self._service.metrics_url)
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         while time.monotonic() < deadline and meter.counters().get("tritone_streams_live", 0.0) > 0:
             time.sleep(0.5)
+        if self._overloaded:  # a service that was late refuses new streams for some seconds more
+            time.sleep(RECOVERY_S)
+            self._overloaded = False
 
     def _summary(self, report: Report, load: Load, meter: UsageMeter) -> Level:
         level = summarise(report, load.streams, self._threshold_ms, self._service.stage_names)
@@ -170,7 +176,12 @@ def find_capacity(
 
     def attempt(step: str, streams: int, seconds: float) -> Level:
         load = Load(streams, effort.warm_s, seconds, effort.ramp_s)
-        level, report = bench.measure(load)
+        try:
+            level, report = bench.measure(load)
+        except Interrupted as interruption:
+            if interruption.level is not None:
+                outcome.levels.append(interruption.level)
+            raise
         outcome.levels.append(level)
         on_level(step, level)
         if step == "confirm":
@@ -214,8 +225,8 @@ def find_capacity(
             return
         low = min(low - 1, int(low * (1.0 - max(effort.tolerance, 0.05))))
     raise BenchError(
-        f"no load could be confirmed: {outcome.levels[-1].streams} streams passed for {effort.measure_s:g} s and failed "
-        f"for {effort.confirm_s:g} s ({outcome.levels[-1].failed}); is the machine busy with something else?"
+        f"no load could be confirmed: {level.streams} streams and more passed for {effort.measure_s:g} s and failed "
+        f"for {effort.confirm_s:g} s ({level.failed}); is the machine busy with something else?"
     )
 
 

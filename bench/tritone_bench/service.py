@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -166,11 +167,23 @@ def _started(
     say(f"no service at port {port}: starting '{' '.join(['tritone', *command[1:]])}'")
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         # A session of its own: Ctrl-C must reach the bench first, which then ends the service in good order.
-        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=err,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
         try:
             yield process, _wait_ready(process, out.fileno(), err.fileno(), say)
         finally:
             _end(process)
+
+
+def _die_with_parent() -> None:
+    """Runs in the child: the kernel ends the service when the bench is killed."""
+    ctypes.CDLL(None).prctl(1, int(signal.SIGTERM), 0, 0, 0)  # PR_SET_PDEATHSIG
 
 
 def _wait_ready(process: subprocess.Popen[bytes], out: int, err: int, say: Callable[[str], None]) -> str:

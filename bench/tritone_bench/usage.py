@@ -104,7 +104,7 @@ class UsageMeter:
         """Fields of `level.Usage` that this meter knows; empty as long as the window is open."""
         if len(self._marks) < 2:
             return {}
-        first, last = self._marks[0], self._marks[-1]
+        first, last = self._marks[:2]
         wall = max(1e-9, last.when - first.when)
         spent = {pid: cpu - first.cpu.get(pid, 0.0) for pid, cpu in last.cpu.items()}
         result: dict[str, float | None] = {}

@@ -1,0 +1,137 @@
+"""Correctness of the torch engine on a GPU: the parity fixture, every kernel against plain PyTorch, independence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tritone_backend.engines.torch_gpu.network import StepNetwork
+from tritone_backend.engines.torch_gpu.plain_ops import PlainOps
+from tritone_backend.engines.torch_gpu.pool import META, SlotPool, Workspace
+
+from tritone_bench.engine_setup import make_engine, say, speech
+
+STEPS = (
+    "prepare",
+    "log_mel",
+    "window",
+    "normalise",
+    "close",
+    "upsample",
+    "gate",
+    "depthwise",
+    "attend",
+    "classify",
+    "reduction_input",
+)
+
+
+def parity(weights: dict[str, Any], fixture: Path, **options: Any) -> dict[str, Any]:
+    """Run the fixture's 8 chunks; two streams in a batch with two others."""
+    with np.load(fixture / "t_one_reference.npz") as arrays:
+        signal, expected = arrays["signal"], arrays["logprobs"]
+    engine = make_engine(weights, 16, (1, 8), **options)
+    others = speech(2, len(signal), seed=1)
+    rng = np.random.default_rng(2)
+    slots = np.array([11, 3, 7, 0], np.int32)
+    worst, total, equal, margin = 0.0, [], 0, []
+    for index, chunk in enumerate(signal):
+        order = rng.permutation(4)
+        rows = np.concatenate([chunk, others[index]])[order]
+        got = np.empty((4, 10, 35), np.float32)
+        got[order] = engine.step(rows, slots[order], np.full(4, index == 0))
+        error = np.abs(got[:2] - expected[index])
+        worst = max(worst, float(error.max()))
+        total.append(float(error.mean()))
+        same = got[:2].argmax(2) == expected[index].argmax(2)
+        equal += int(same.sum())
+        top = np.sort(expected[index], axis=2)
+        margin += (top[..., -1] - top[..., -2])[~same].tolist()
+    frames = expected[..., 0].size
+    result = {
+        "max_error": worst,
+        "mean_error": float(np.mean(total)),
+        "argmax_equal": equal / frames,
+        "reference_margin_where_not": margin,
+    }
+    say(f"parity: max {worst:.2e}, mean {result['mean_error']:.2e}, arg-max equal in {equal} of {frames} frames")
+    return result
+
+
+class _Compared:
+    """Runs every step twice, by kernel and plainly, from the same memory, and notes the largest difference."""
+
+    def __init__(self, kernels: Any, plain: PlainOps) -> None:
+        self._kernels, self._plain = kernels, plain
+        work, pool = plain.work, plain.pool
+        self._memory = {f"work.{name}": getattr(work, name) for name in vars(work)}
+        self._memory |= {f"pool.{name}": value for name, value in vars(pool).items() if name != "attention"}
+        self._memory |= {f"pool.attention.{block}": value for block, value in pool.attention.items()}
+        self.found: dict[str, dict[str, float]] = {name: {} for name in STEPS}
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in STEPS:
+            raise AttributeError(name)
+
+        def step(*args: Any) -> None:
+            before = {key: value.clone() for key, value in self._memory.items()}
+            getattr(self._kernels, name)(*args)
+            torch.cuda.synchronize()
+            ours = {key: value.clone() for key, value in self._memory.items()}
+            for key, value in self._memory.items():
+                value.copy_(before[key])
+            getattr(self._plain, name)(*args)
+            for key, value in self._memory.items():
+                difference = (ours[key].double() - value.double()).abs()
+                worst = float(difference.nan_to_num(nan=float("inf")).max())
+                if worst > 0:
+                    seen = self.found[name]
+                    seen[key] = max(worst, seen.get(key, 0.0))
+
+        return step
+
+
+def kernels(weights: dict[str, Any]) -> dict[str, Any]:
+    """Compare every fused step with its plain form over five chunks of 3 streams, one of them new on the way."""
+    from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
+
+    engine = make_engine(weights, 4, (1,), plain=True)
+    arch, packed, device = engine.arch, engine.packed, torch.device("cuda")
+    pool = SlotPool.create(arch, 6, device, torch.float16)
+    work = Workspace.create(arch, packed, 4, device, torch.float16)
+    compared = _Compared(KernelOps(arch, packed, pool, work), PlainOps(arch, packed, pool, work))
+    network = StepNetwork(arch, packed, work, compared)
+    signal = torch.from_numpy(speech(3, 5, seed=3)).to(device)
+    for index in range(5):
+        meta = torch.tensor([[4, index == 0], [1, index in (0, 2)], [0, index == 0]], dtype=torch.int32)
+        work.inbox[:3, :4] = meta.view(torch.int16).to(device)
+        work.inbox[:3, META:] = signal[index]
+        network.step(3)
+    for name, worst in compared.found.items():
+        # In padded attention rows nothing is compared: no kernel writes them.
+        listed = ", ".join(f"{key} {value:.1e}" for key, value in sorted(worst.items()))
+        say(f"  {name}: {listed or 'equal'}")
+    return compared.found
+
+
+def independence(weights: dict[str, Any]) -> dict[str, Any]:
+    """Compare streams in batches of 64 with the same streams in batches of 1 and 8, in other slots."""
+    chunks = 6
+    signal = speech(64, chunks, seed=4)
+    engine = make_engine(weights, 256, (1, 8, 64))
+    slots = np.random.default_rng(5).permutation(256)[:64].astype(np.int32)
+    together = [engine.step(signal[i], slots, np.full(64, i == 0)).copy() for i in range(chunks)]
+    worst = {}
+    for size in (1, 8):
+        streams = np.arange(size, dtype=np.int32) + 17
+        found = 0.0
+        for i in range(chunks):
+            got = engine.step(signal[i, streams], streams[::-1].copy(), np.full(size, i == 0))
+            found = max(found, float(np.abs(got - together[i][streams]).max()))
+        worst[size] = found
+    repeated = [engine.step(signal[i], slots[::-1].copy(), np.full(64, i == 0)).copy() for i in range(chunks)]
+    again = max(float(np.abs(a - b).max()) for a, b in zip(together, repeated, strict=True))
+    say(f"independence: batch 1 and 8 against 64: {worst[1]:.1e}, {worst[8]:.1e}; other slots, same batch: {again:.1e}")
+    return {"batch_1": worst[1], "batch_8": worst[8], "other_slots": again}

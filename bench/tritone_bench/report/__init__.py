@@ -1,0 +1,1 @@
+"""Draws runs as HTML and Markdown; measures and decides nothing."""
