@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter_ns
-from typing import Any
 
 import numpy as np
 import torch

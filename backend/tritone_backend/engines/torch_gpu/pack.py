@@ -146,7 +146,11 @@ class Packer:
         taps = self._get(f"{conv}.depthwise_conv.conv.weight").squeeze(1)
         first = self._get(f"{conv}.pointwise_conv1.weight").squeeze(2)
         after_reduction = index == arch.reduction_after + 1
-        start = self._reduction()[1] if after_reduction else torch.zeros(arch.d_model, dtype=torch.float64)
+        start = (
+            self._reduction()[1]
+            if after_reduction
+            else torch.zeros(arch.d_model, dtype=torch.float64, device=self.device)
+        )
         steps = (start, down_biases[0], attention_bias, self._get(f"{conv}.pointwise_conv2.bias"), down_biases[1])
         return BlockWeights(
             up=(ups[0], ups[1]),
@@ -195,7 +199,7 @@ class Packer:
         group = next(g for g in ((4, 2, 1) if inputs == 1 else (2, 1)) if self.arch.mel_widths[index] % g == 0)
         window = (group + KERNELS[index][1] - 1) * inputs
         width = -(-window // _WINDOW_STEP) * _WINDOW_STEP
-        matrix = torch.zeros(taps, width, group, outputs, dtype=torch.float64)
+        matrix = torch.zeros(taps, width, group, outputs, dtype=torch.float64, device=self.device)
         for member in range(group):
             rows = weight.permute(2, 3, 1, 0).reshape(taps, span * inputs, outputs)
             matrix[:, member * inputs : (member + span) * inputs, member] = rows
@@ -213,7 +217,7 @@ class Packer:
         return scale, self._get(f"{stem}.bias") - self._get(f"{stem}.running_mean") * scale
 
     def _get(self, name: str) -> Tensor:
-        return self._w[name].double()
+        return self._w[name].to(self.device, torch.float64)
 
     def _float(self, value: Tensor) -> Tensor:
         return value.float().contiguous().to(self.device)
@@ -245,7 +249,8 @@ def spectrum_pair() -> np.ndarray[Any, Any]:
     emphasised = basis.copy()
     emphasised[:, :-1] -= PRE_EMPHASIS * basis[:, 1:]
     emphasised[:, 0] -= PRE_EMPHASIS * basis[:, 0]
-    return np.concatenate([emphasised[:, :HOP].T, emphasised[:, HOP:].T], axis=1).astype(np.float32)
+    pair: np.ndarray[Any, Any] = np.concatenate([emphasised[:, :HOP].T, emphasised[:, HOP:].T], axis=1)
+    return pair.astype(np.float32)
 
 
 def mel_filterbank(n_mels: int) -> np.ndarray[Any, Any]:
@@ -256,4 +261,5 @@ def mel_filterbank(n_mels: int) -> np.ndarray[Any, Any]:
     low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     bins = 50.0 * np.arange(BINS)
     triangles = np.minimum((bins - low) / (centre - low), (high - bins) / (high - centre))
-    return (np.maximum(triangles, 0.0) * 2.0 / (high - low)).astype(np.float32)
+    filters: np.ndarray[Any, Any] = np.maximum(triangles, 0.0) * 2.0 / (high - low)
+    return filters.astype(np.float32)

@@ -154,7 +154,9 @@ class PlainOps:
         if weights.head_norms is None:
             weighted = shared.float()
         else:
-            bias = weights.query_key_bias
+            bias, rotation = weights.query_key_bias, weights.rotation
+            assert bias is not None, "a block with head norms owns scores"
+            assert rotation is not None, "a block with head norms owns scores"
             query = self._head_norm(heads[..., :d].float() + bias[:d], weights.head_norms[:2])
             key = self._head_norm(heads[..., d : 2 * d].float() + bias[d:], weights.head_norms[2:]).to(heads.dtype)
             left = arch.left_context(block)
@@ -165,7 +167,7 @@ class PlainOps:
                 self._write_ring(ring, stored, batch)
                 key = torch.cat([past[:, :, 0].unflatten(2, (count, -1)), key], dim=1)
                 values = torch.cat([past[:, :, 1], values], dim=1)
-            cosine, sine = weights.rotation
+            cosine, sine = rotation
             query = _rotate(query, cosine[left:], sine[left:])
             scores = query.transpose(1, 2) @ _rotate(key.float(), cosine, sine).permute(0, 2, 3, 1)
             empty = left - self.work.row_count[:batch].clamp(max=left) * frames

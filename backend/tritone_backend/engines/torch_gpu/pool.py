@@ -73,7 +73,7 @@ class SlotPool:
             + left * 2 * d
             + d
         )
-        return values * torch.finfo(dtype).bits // 8 + 2 * HOP + 4
+        return values * int(torch.finfo(dtype).bits) // 8 + 2 * HOP + 4
 
 
 @dataclass(frozen=True)

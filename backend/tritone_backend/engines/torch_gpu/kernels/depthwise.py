@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: RUF005  (the compiler knows no unpacking of tuples)
 """Kernel of the convolution module's middle: GLU, causal depthwise convolution over the ring, SiLU, ring update."""
 
 import triton

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import triton
+from dataclasses import dataclass
+
+import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from torch import Tensor
 
 from tritone_backend.engines.torch_gpu.architecture import BINS, HOP, Architecture
@@ -26,11 +28,37 @@ SMALLEST_TILE = 16
 """Least extent of a tensor-core product."""
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """Tile sizes and warps, as measured on one H200 (docs/gpu-notes.md).
+
+    Attributes:
+        windows: for batches from so many windows on: tile rows, tile columns, tile depth, warps, stages.
+        depthwise: channels and warps per program.
+        gate: rows, columns and warps per program.
+        norm: rows and warps per program.
+        heads: warps per stream and head.
+    """
+
+    windows: tuple[tuple[int, int, int, int, int, int], ...] = (
+        (128 * 128, 128, 128, 64, 8, 4),
+        (64 * 64, 64, 64, 64, 4, 4),
+        (0, 32, 32, 64, 4, 4),
+    )
+    depthwise: tuple[int, int] = (128, 2)
+    gate: tuple[int, int, int] = (4, 512, 8)
+    norm: tuple[int, int] = (4, 4)
+    heads: int = 1
+
+
 class KernelOps:
     """See :class:`plain_ops.Ops`. Tensors must be on a GPU (or anywhere under Triton's interpreter)."""
 
-    def __init__(self, arch: Architecture, packed: PackedWeights, pool: SlotPool, work: Workspace) -> None:
+    def __init__(
+        self, arch: Architecture, packed: PackedWeights, pool: SlotPool, work: Workspace, tuning: Tuning | None = None
+    ) -> None:
         self.arch, self.packed, self.pool, self.work = arch, packed, pool, work
+        self.tuning = tuning or Tuning()
         self._row_block = triton.next_power_of_2(arch.d_model)
 
     def prepare(self, batch: int) -> None:
@@ -95,8 +123,9 @@ class KernelOps:
         outputs = spec.matrix.shape[1]
         kept = arch.history[1] if index == 0 else 0
         rows = batch * frames * groups
-        tile_m, tile_n, warps, stages = _window_tiles(rows, outputs)
-        tile_k = 64 if spec.width % 64 == 0 else 32
+        _, tile_m, tile_n, tile_k, warps, stages = next(entry for entry in self.tuning.windows if rows >= entry[0])
+        tile_n = min(tile_n, _tile(outputs))
+        tile_k = next(k for k in (tile_k, 64, 32) if k <= tile_k and spec.width % k == 0)
         window_kernel[(triton.cdiv(rows, tile_m), triton.cdiv(outputs, tile_n))](
             source,
             spec.matrix,
@@ -127,7 +156,10 @@ class KernelOps:
     def normalise(self, x: Tensor, bias: Tensor, out: Tensor) -> None:
         """See :class:`plain_ops.Ops`."""
         rows, d = x.shape
-        normalise_kernel[(triton.cdiv(rows, 4),)](x, bias, out, rows, d=d, block=self._row_block, tile=4, num_warps=4)
+        tile, warps = self.tuning.norm
+        normalise_kernel[(triton.cdiv(rows, tile),)](
+            x, bias, out, rows, d=d, block=self._row_block, tile=tile, num_warps=warps
+        )
 
     def close(self, x: Tensor, bias: Tensor, weight: Tensor, y: Tensor, out: Tensor | None) -> None:
         """See :class:`plain_ops.Ops`."""
@@ -141,7 +173,8 @@ class KernelOps:
         self, x: Tensor, bias: Tensor, weight: Tensor, saved: Tensor, y: Tensor, out: Tensor | None, *, double: bool
     ) -> None:
         rows, d = x.shape
-        close_kernel[(triton.cdiv(rows, 4),)](
+        tile, warps = self.tuning.norm
+        close_kernel[(triton.cdiv(rows, tile),)](
             x,
             bias,
             weight,
@@ -151,23 +184,25 @@ class KernelOps:
             rows,
             d=d,
             block=self._row_block,
-            tile=4,
+            tile=tile,
             double=double,
             following=out is not None,
-            num_warps=4,
+            num_warps=warps,
         )
 
     def gate(self, wide: Tensor, bias: Tensor, out: Tensor) -> None:
         """See :class:`plain_ops.Ops`."""
         rows, width = out.shape
-        gate_kernel[(triton.cdiv(rows, 4), triton.cdiv(width, 512))](
-            wide, bias, out, rows, width=width, tile=4, block=512, num_warps=8
+        tile, block, warps = self.tuning.gate
+        gate_kernel[(triton.cdiv(rows, tile), triton.cdiv(width, block))](
+            wide, bias, out, rows, width=width, tile=tile, block=block, num_warps=warps
         )
 
     def depthwise(self, wide: Tensor, block: int, batch: int, out: Tensor) -> None:
         """See :class:`plain_ops.Ops`."""
         arch, weights, ring = self.arch, self.packed.blocks[block], self.pool.convolution
-        depthwise_kernel[(batch, triton.cdiv(arch.d_model, 128))](
+        channels, warps = self.tuning.depthwise
+        depthwise_kernel[(batch, triton.cdiv(arch.d_model, channels))](
             wide,
             weights.pointwise1_bias,
             ring,
@@ -181,8 +216,8 @@ class KernelOps:
             d=arch.d_model,
             frames=arch.frames(block),
             kernel=arch.conv_kernel,
-            block=128,
-            num_warps=2,
+            block=channels,
+            num_warps=warps,
         )
 
     def attend(self, heads: Tensor, block: int, batch: int, out: Tensor) -> None:
@@ -198,7 +233,7 @@ class KernelOps:
             "frames": frames,
             "size_block": _tile(size),
             "tile": _tile(frames),
-            "num_warps": 1,
+            "num_warps": self.tuning.heads,
         }
         if weights.head_norms is None:
             mix_kernel[grid](heads, work.probabilities, out, **common)
@@ -263,13 +298,3 @@ class KernelOps:
 
 def _tile(extent: int) -> int:
     return max(SMALLEST_TILE, int(triton.next_power_of_2(max(extent, 1))))
-
-
-def _window_tiles(rows: int, outputs: int) -> tuple[int, int, int, int]:
-    """Return tile rows, tile columns, warps and pipeline stages: small tiles while there are few of them."""
-    columns = min(128, _tile(outputs))
-    if rows >= 128 * 128:
-        return 128, columns, 8, 4
-    if rows >= 64 * 64:
-        return 64, min(64, columns), 4, 4
-    return 32, min(32, columns), 4, 4
