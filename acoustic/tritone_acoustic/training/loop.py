@@ -6,6 +6,7 @@ One step is in `learner`; this module decides when what happens and writes the f
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,6 @@ from tritone_acoustic.training.checkpoints import load_full, read_compact, save_
 from tritone_acoustic.training.compose import Composer
 from tritone_acoustic.training.evaluate import score_clips
 from tritone_acoustic.training.learner import Learner
-from tritone_acoustic.training.optimiser import learning_rate
 from tritone_acoustic.training.recipe import RECIPES, Bucket, model_config
 
 FULL = "checkpoint.pt"
@@ -132,6 +132,7 @@ class Run:
         self._reader = PoolReader(options.pool)
         self._progress = 0.0
         self._heard = 0.0
+        self._best = math.inf
         full = options.run / FULL
         if full.exists():
             state = load_full(full, self._device)
@@ -216,7 +217,7 @@ class Run:
                     "loss": round(loss, 4),
                     "gradient_norm": round(float(torch.stack(norms).mean()), 3),
                     "skipped": int(learner.optimiser.skipped),
-                    "rate": round(learning_rate(self._recipe, steps, self._progress), 7),
+                    "rate": round(learner.optimiser.rate, 7),
                     "steps_per_second": round((steps - shown_step) / (now - shown), 2),
                     "heard_hours": round(self._heard, 2),
                     "unique_hours": round(self._store.hours, 2),
@@ -224,6 +225,9 @@ class Run:
                 say("  ".join(f"{key} {value}" for key, value in entry.items() if key != "seconds"))
                 losses.clear()
                 norms.clear()
+                if self._diverged(loss) and not finished:
+                    shown, shown_step = time.monotonic(), learner.optimiser.step_count
+                    continue
                 shown_step = steps
                 if now - checked > options.check_seconds or finished:
                     self._check(entry)
@@ -247,6 +251,20 @@ class Run:
             self._heard += batch.speech_seconds / 3600
             if len(losses) % 16 == 0 and self._device.type == "cuda":
                 torch.cuda.current_stream().synchronize()  # keep the host at most 16 steps ahead of the device
+
+    def _diverged(self, loss: float) -> bool:
+        """Goes back to the last checkpoint with half the learning rate if the loss has run away."""
+        full = self._options.run / FULL
+        if math.isfinite(loss) and loss < 1.5 * self._best + 1.0:
+            self._best = min(self._best, loss)
+            return False
+        if not full.exists():
+            return False
+        say(f"loss {loss:.3f} after {self._best:.3f}: back to the last checkpoint, half the learning rate")
+        self._learner.load_state_dict(load_full(full, self._device)["learner"])
+        self._learner.optimiser.soften()
+        self._best = math.inf
+        return True
 
     def _keep_kernels(self) -> None:
         """Writes the compiled kernels to a file: the next machine need not compile them."""

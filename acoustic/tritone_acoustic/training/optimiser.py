@@ -6,6 +6,7 @@ Knows parameters and gradients only; what is optimised is decided in `learner`.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class Optimiser:
         self._pairs = (list(self.average.values()), list(averaged.values()))
         device = self._parameters[0].device
         self.skipped = torch.zeros((), device=device)
-        self.step_count = 0
+        self.step_count, self.rate = 0, 0.0
 
     def step(self, progress: float) -> Tensor:
         """Applies the gradients and clears them.
@@ -71,9 +72,9 @@ class Optimiser:
         # that gradient scalers use. It spares a pass over the gradients and a wait for the device.
         self.adam.grad_scale = (norm / self._recipe.clip_norm).clamp(min=1.0)
         self.adam.found_inf = broken
-        rate = learning_rate(self._recipe, self.step_count, progress)
+        self.rate = learning_rate(self._recipe, self.step_count, progress)
         for group in self.adam.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.rate
         self.adam.step()
         self.clear()
         self.skipped += broken
@@ -81,6 +82,10 @@ class Optimiser:
         decay = min(self._recipe.ema, (1 + self.step_count) / (10 + self.step_count))
         torch._foreach_lerp_(*self._pairs, 1.0 - decay)
         return norm
+
+    def soften(self) -> None:
+        """Halves the learning rate from here on."""
+        self._recipe = replace(self._recipe, peak_rate=self._recipe.peak_rate / 2)
 
     def clear(self) -> None:
         """Sets all gradients to zero, in place: captured graphs add to them."""

@@ -93,9 +93,9 @@ class Recipe:
         Bucket(rows=96, samples=38_400, utterances=2, until=0.08),
         Bucket(rows=40, samples=96_000, utterances=8, until=1.0),
     )
-    peak_rate: float = 2e-3
+    peak_rate: float = 1.8e-3
     final_rate: float = 0.01
-    warmup_steps: int = 500
+    warmup_steps: int = 800
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = 1.0
