@@ -69,7 +69,7 @@ class Learner:
         self.optimiser = Optimiser(self.model, recipe)
         self.channel = Channel(device, seed + 1, recipe.channel)
         self._masks = SpecMask(recipe.time_masks, recipe.band_masks)
-        self._capture, self._compiled = capture, compile_blocks
+        self._capture, self._compiled = capture and device.type == "cuda", compile_blocks
         self._forwards: dict[tuple[int, int], Any] = {}
         if compile_blocks:
             # Blocks of one kind share one compiled function: a few compilations instead of one per block.

@@ -51,6 +51,7 @@ class RunOptions:
         capture: record CUDA graphs.
         compile_cache: file of compiled kernels to start from, or None.
         init: compact checkpoint to start from, or None.
+        progress: with `init`, the place in the schedule to start at.
         max_steps: stop after so many steps (0: only the clock counts).
         check_seconds: time between measurements.
         seed: of everything.
@@ -69,6 +70,7 @@ class RunOptions:
     capture: bool = False
     compile_cache: Path | None = None
     init: Path | None = None
+    progress: float = 0.0
     max_steps: int = 0
     check_seconds: float = 90.0
     seed: int = 1
@@ -143,6 +145,7 @@ class Run:
             say(f"going on from {full}: step {self._learner.optimiser.step_count}, {self._progress:.0%} done")
         elif weights is not None:
             self._learner.load_weights(weights)
+            self._progress = options.progress
             say(f"starting from the weights of {options.init}")
 
     def _bucket(self) -> Bucket:
