@@ -21,6 +21,7 @@ STEPS = (
     "close",
     "upsample",
     "gate",
+    "expand",
     "depthwise",
     "attend",
     "classify",
@@ -71,6 +72,10 @@ class _Compared:
         self._memory |= {f"pool.attention.{block}": value for block, value in pool.attention.items()}
         self.found: dict[str, dict[str, float]] = {name: {} for name in STEPS}
 
+    def tune(self, tuning: Any) -> None:
+        """Use other tiles from now on."""
+        self._kernels.tuning = tuning
+
     def __getattr__(self, name: str) -> Any:
         if name not in STEPS:
             raise AttributeError(name)
@@ -95,7 +100,7 @@ class _Compared:
 
 def kernels(weights: dict[str, Any]) -> dict[str, Any]:
     """Compare every fused step with its plain form over five chunks of 3 streams, one of them new on the way."""
-    from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
+    from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps, Tuning
 
     engine = make_engine(weights, 4, (1,), plain=True)
     arch, packed, device = engine.arch, engine.packed, torch.device("cuda")
@@ -109,8 +114,12 @@ def kernels(weights: dict[str, Any]) -> dict[str, Any]:
         work.inbox[:3, :4] = meta.view(torch.int16).to(device)
         work.inbox[:3, META:] = signal[index]
         network.step(3)
+    normed, gated = work.rows("normed", 30, arch.d_model), work.rows("gated", 30, arch.ff_dim)
+    for tiles in ((128, 128, 64, 8, 3), (64, 64, 64, 4, 3)):
+        compared.tune(Tuning(expand=((0, tiles),)))
+        for which in (0, 1):
+            compared.expand(normed, packed.blocks[5].up[which], packed.blocks[5].up_bias[which], gated)
     for name, worst in compared.found.items():
-        # In padded attention rows nothing is compared: no kernel writes them.
         listed = ", ".join(f"{key} {value:.1e}" for key, value in sorted(worst.items()))
         say(f"  {name}: {listed or 'equal'}")
     return compared.found

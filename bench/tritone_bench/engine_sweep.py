@@ -95,6 +95,25 @@ def sweep(weights: dict[str, Any], batch: int, deadline: float) -> dict[str, Any
         timed(f"normalise {tile} rows {warps} warps", lambda: ops.normalise(x, block.biases[1], normed), norm)
     for gate in ((4, 512, 8), (2, 512, 4), (1, 512, 2), (8, 512, 8), (4, 256, 4), (1, 2048, 8)):
         timed(f"gate {gate}", lambda: ops.gate(wide, block.up_bias[0], gated), dataclasses.replace(base, gate=gate))
+    for tiles in (
+        None,
+        (128, 128, 64, 8, 3),
+        (128, 128, 64, 8, 4),
+        (128, 64, 64, 4, 3),
+        (128, 64, 64, 8, 4),
+        (64, 128, 64, 4, 4),
+        (64, 64, 64, 4, 4),
+        (64, 32, 64, 4, 4),
+        (32, 32, 128, 4, 3),
+    ):
+        tuning = dataclasses.replace(base, expand=((0, tiles),))
+        label = f"expand {tiles or 'by cuBLAS and gate'}"
+        timed(label, lambda: ops.expand(normed, block.up[0], block.up_bias[0], gated), tuning)
+        timed(
+            f"{label}, half rate",
+            lambda: ops.expand(normed[:half], block.up[0], block.up_bias[0], gated[:half]),
+            tuning,
+        )
     for depthwise in ((128, 2), (64, 1), (128, 4), (64, 2), (128, 1), (512, 8)):
         tuning = dataclasses.replace(base, depthwise=depthwise)
         timed(f"depthwise {depthwise}", lambda: ops.depthwise(double, 1, batch, mixed), tuning)

@@ -91,10 +91,8 @@ class StepNetwork:
     def _feed_forward(self, x: Tensor, block: int, which: int) -> None:
         work, weights = self.work, self.packed.blocks[block]
         rows = len(x)
-        wide = work.rows("wide", rows, 2 * self.arch.ff_dim)
         gated = work.rows("gated", rows, self.arch.ff_dim)
-        torch.mm(self._normed(rows), weights.up[which], out=wide)
-        self.ops.gate(wide, weights.up_bias[which], gated)
+        self.ops.expand(self._normed(rows), weights.up[which], weights.up_bias[which], gated)
         x.addmm_(gated, weights.down[which])
 
     def _normed(self, rows: int) -> Tensor:

@@ -41,6 +41,9 @@ class Ops(Protocol):
     def upsample(self, x: Tensor, bias: Tensor, weight: Tensor, saved: Tensor, y: Tensor, out: Tensor | None) -> None:
         """As ``close``, each row twice, plus the rows saved before the rate reduction."""
 
+    def expand(self, x: Tensor, matrix: Tensor, bias: Tensor, out: Tensor) -> None:
+        """Set out = silu(first half) * second half of x @ matrix + bias."""
+
     def gate(self, wide: Tensor, bias: Tensor, out: Tensor) -> None:
         """Set out = silu(first half) * second half of wide + bias."""
 
@@ -124,6 +127,12 @@ class PlainOps:
         y.copy_(rows + saved.float())
         if out is not None:
             out.copy_(_rms(y.float()))
+
+    def expand(self, x: Tensor, matrix: Tensor, bias: Tensor, out: Tensor) -> None:
+        """See :class:`Ops`."""
+        wide = self.work.rows("wide", len(x), matrix.shape[1])
+        torch.mm(x, matrix, out=wide)
+        self.gate(wide, bias, out)
 
     def gate(self, wide: Tensor, bias: Tensor, out: Tensor) -> None:
         """See :class:`Ops`."""

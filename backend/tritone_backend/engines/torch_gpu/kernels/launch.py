@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from torch import Tensor
 
@@ -11,6 +12,7 @@ from tritone_backend.engines.torch_gpu.architecture import BINS, HOP, Architectu
 from tritone_backend.engines.torch_gpu.kernels.attention import mix_kernel, scores_kernel
 from tritone_backend.engines.torch_gpu.kernels.depthwise import depthwise_kernel
 from tritone_backend.engines.torch_gpu.kernels.front import log_mel_kernel, prepare_kernel
+from tritone_backend.engines.torch_gpu.kernels.product import gated_product_kernel
 from tritone_backend.engines.torch_gpu.kernels.rows import (
     classify_kernel,
     close_kernel,
@@ -38,6 +40,7 @@ class Tuning:
         gate: rows, columns and warps per program.
         norm: rows and warps per program.
         heads: warps per stream and head.
+        expand: as ``windows``, by rows, for the feed-forward expansion; None there means cuBLAS and a gate.
     """
 
     windows: tuple[tuple[int, int, int, int, int, int], ...] = (
@@ -49,6 +52,7 @@ class Tuning:
     gate: tuple[int, int, int] = (4, 512, 8)
     norm: tuple[int, int] = (4, 4)
     heads: int = 1
+    expand: tuple[tuple[int, tuple[int, int, int, int, int] | None], ...] = ((0, None),)
 
 
 class KernelOps:
@@ -188,6 +192,33 @@ class KernelOps:
             double=double,
             following=out is not None,
             num_warps=warps,
+        )
+
+    def expand(self, x: Tensor, matrix: Tensor, bias: Tensor, out: Tensor) -> None:
+        """See :class:`plain_ops.Ops`."""
+        rows, depth = x.shape
+        width = out.shape[1]
+        tiles = next(entry for least, entry in self.tuning.expand if rows >= least)
+        if tiles is None:
+            wide = self.work.rows("wide", rows, 2 * width)
+            torch.mm(x, matrix, out=wide)
+            self.gate(wide, bias, out)
+            return
+        tile_m, tile_n, tile_k, warps, stages = tiles
+        gated_product_kernel[(triton.cdiv(rows, tile_m) * triton.cdiv(width, tile_n),)](
+            x,
+            matrix,
+            bias,
+            out,
+            rows,
+            depth=depth,
+            width=width,
+            tile_m=tile_m,
+            tile_n=tile_n,
+            tile_k=tile_k,
+            band=8,
+            num_warps=warps,
+            num_stages=stages,
         )
 
     def gate(self, wide: Tensor, bias: Tensor, out: Tensor) -> None:
