@@ -39,6 +39,7 @@ class Load:
         mean_call_s: with arrivals, mean of the exponential call length.
         timing_every: one request in so many asks for the server's stage times; 0: none.
         threshold_s: latency above which chunks are counted in `Progress.over`.
+        stall_s: without any answer for so long the service is given up.
         seed: of everything random.
     """
 
@@ -50,6 +51,7 @@ class Load:
     mean_call_s: float = 0.0
     timing_every: int = 20
     threshold_s: float = 0.1
+    stall_s: float = 10.0
     seed: int = 1
 
 
@@ -123,6 +125,7 @@ class Fleet:
                     measure_to=start + load.warm_s + load.measure_s,
                     timing_every=load.timing_every,
                     threshold_s=load.threshold_s,
+                    stall_s=load.stall_s,
                     arrivals_per_s=load.arrivals_per_s / count,
                     mean_call_s=load.mean_call_s,
                     seed=load.seed * 1000 + number,

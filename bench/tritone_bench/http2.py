@@ -204,10 +204,10 @@ class Http2Connection(Generic[TokenT]):
         while not self._settled and self.lost is None:
             self.flush()
             self.receive()
-        self._socket.setblocking(False)
         if self.lost is not None:
             self.close()
             raise ServiceError(f"{self.address} does not answer as a gRPC service ({self.lost})")
+        self._socket.setblocking(False)
 
     def _read_frames(self, answers: list[Answer[TokenT]]) -> None:
         buffer, at, end = self._in, 0, len(self._in)

@@ -54,7 +54,7 @@ def limiting_stage(levels: list[Level], confirmed: Level | None, cores: int) -> 
     """
     failures = [level for level in levels if level.failed and not level.fatal]
     failure = min(failures, key=lambda level: level.streams, default=None)
-    if failure is not None and "slots" in failure.failed + "".join(failure.errors) and "are taken" in failure.failed:
+    if failure is not None and "are taken" in failure.failed:
         return Limit("slots", f"the service has no more slots: {failure.failed}; raise --max-streams")
     if failure is None and confirmed is not None:
         return Limit("none", f"nothing: {confirmed.streams} streams are the most that were tried")
