@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nan
+from time import perf_counter
 
 import numpy as np
 import soxr
@@ -34,6 +36,7 @@ class AudioBuffer:
             if sample_rate != spec.sample_rate
             else None
         )
+        self.resampling_us = nan  # since the last feed began; NaN without a resampler
         self._samples: NDArray[np.int16] = np.zeros(self._padding, np.int16)
         self._position = 0
 
@@ -48,6 +51,8 @@ class AudioBuffer:
         Raises:
             StreamError: ``bad-audio``: NaN or infinite float samples. The buffer is then as before the call.
         """
+        if self._resampler is not None:
+            self.resampling_us = 0.0
         if self._tail:
             data = self._tail + data
         cut = len(data) - len(data) % self._sample_bytes
@@ -72,8 +77,10 @@ class AudioBuffer:
 
     def _append(self, samples: NDArray[np.int16], *, last: bool) -> None:
         if self._resampler is not None:
+            begin = perf_counter()
             converted = self._resampler.resample_chunk(samples.astype(np.float32), last=last)
             samples = np.rint(np.clip(converted, -32768.0, 32767.0)).astype(np.int16)
+            self.resampling_us += (perf_counter() - begin) * 1e6
         if not len(samples):
             return
         if self._position < len(self._samples):

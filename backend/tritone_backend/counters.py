@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -13,24 +13,36 @@ class Counters:
         slots: gauge, streams that fit.
         live: gauge, streams alive.
         admitted: streams that got a slot.
-        refused: streams turned away for want of a slot or of time.
+        refused: streams turned away, by reason.
         reaped: streams dropped because their client went silent.
-        rejected: requests answered with an error of their own making.
+        rejected: requests answered with an error of their own making, by reason.
         failed: streams lost to an error of ours.
         failed_batches: network steps that failed.
         batches: network steps.
         chunks: chunks through the network.
-        late: chunks that waited longer than they last.
+        late: chunks answered later than they last.
+        busy_s: seconds that the loop worked.
     """
 
     slots: int = 0
     live: int = 0
     admitted: int = 0
-    refused: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
     reaped: int = 0
-    rejected: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     failed_batches: int = 0
     batches: int = 0
     chunks: int = 0
     late: int = 0
+    busy_s: float = 0.0
+
+    @property
+    def free(self) -> int:
+        """Slots without a stream."""
+        return self.slots - self.live
+
+
+def count(totals: dict[str, int], reason: str) -> None:
+    """Add one to a total by reason."""
+    totals[reason] = totals.get(reason, 0) + 1

@@ -45,12 +45,16 @@ class StreamError(BackendError):
     The text ends in a tag ``[tritone:CODE key=value ...]`` that clients parse.
     """
 
-    def __init__(self, code: Code, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, code: Code, message: str, *, retry_after_s: float | None = None, reason: str | None = None
+    ) -> None:
+        """The ``reason`` is a word for counters, where it says more than the code."""
         tag = f"tritone:{code.value}"
         if retry_after_s is not None:
             tag += f" retry_after_s={retry_after_s:g}"
         super().__init__(f"{message} [{tag}]")
         self.code = code
+        self.reason = reason or code.value
         self.retry_after_s = retry_after_s
 
     @property

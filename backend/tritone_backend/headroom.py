@@ -16,16 +16,14 @@ class Headroom:
         self._chunks = [0] * (WINDOW_S + 1)
         self._late = [0] * (WINDOW_S + 1)
 
-    def observe(self, now_s: float, wait_s: float) -> bool:
-        """Record a chunk's wait; return whether it was late."""
+    def observe(self, now_s: float, wait_s: float) -> None:
+        """Record a chunk's wait."""
         second = int(now_s)
         bucket = second % len(self._seconds)
         if self._seconds[bucket] != second:
             self._seconds[bucket], self._chunks[bucket], self._late[bucket] = second, 0, 0
-        late = wait_s > self._deadline
         self._chunks[bucket] += 1
-        self._late[bucket] += late
-        return late
+        self._late[bucket] += wait_s > self._deadline
 
     def overloaded(self, now_s: float) -> bool:
         """Whether more than 5 % of the chunks of the last seconds were late."""

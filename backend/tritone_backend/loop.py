@@ -1,41 +1,28 @@
-"""The batch loop: the whole life of a stream, from admission to its last answer. Knows neither Triton nor text."""
+"""The batch loop: rounds of requests, batches of chunks, answers. Knows neither Triton nor text."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Generic
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tritone_backend.admission import Admission, Limits
 from tritone_backend.counters import Counters
 from tritone_backend.engines import Engine
 from tritone_backend.errors import Code, StreamError
-from tritone_backend.headroom import Headroom
-from tritone_backend.slots import SlotTable
-from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stages, Stream
+from tritone_backend.profiling.journal import Journal
+from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, NETWORK, PACK, RESAMPLE, UNPACK
+from tritone_backend.profiling.profile import Profile
+from tritone_backend.profiling.spans import span
+from tritone_backend.profiling.stagetimes import new_stage_times
+from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
 
 TICK_S = 0.5
-RETRY_AFTER_S = 2.0
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much the loop takes on.
-
-    Attributes:
-        max_streams: streams alive at once.
-        max_batch: streams in one network step.
-        idle_timeout_s: a stream without requests for so long is dropped: its client has vanished.
-    """
-
-    max_streams: int
-    max_batch: int
-    idle_timeout_s: float
 
 
 class StreamLoop(Generic[PayloadT, ResultT]):
@@ -49,8 +36,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self,
         engine: Engine,
         open_session: Callable[[Mapping[str, Any]], Session[PayloadT, ResultT]],
-        digest: Callable[[Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], None],
+        digest: Callable[[Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], float],
         limits: Limits,
+        profile: Profile | None = None,
+        journal: Journal | None = None,
         on_tick: Callable[[Counters], None] = lambda counters: None,
     ) -> None:
         """Allocate the engine's slots, one more than streams: the last one belongs to probes.
@@ -58,21 +47,25 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         Args:
             engine: no other thread may use it.
             open_session: makes a stream's session from its START parameters; raises StreamError to refuse them.
-            digest: hands a batch of log-probs, float32 [B, frames, classes], to the sessions it belongs to.
+            digest: hands a batch of log-probs, float32 [B, frames, classes], to the sessions it belongs to; returns
+                the microseconds of its work that were endpointing, the others are decoding.
             limits: how much to take on.
+            profile: takes the stage times of every chunk.
+            journal: takes what happens to single streams.
             on_tick: called about twice a second on the loop's thread with the counters.
         """
         engine.allocate(limits.max_streams + 1)
         self.counters = Counters(slots=limits.max_streams)
         self._engine = engine
-        self._open_session = open_session
         self._digest = digest
         self._limits = limits
+        self._profile = profile
+        self._journal = journal or Journal(lambda line: None)
         self._on_tick = on_tick
-        self._table: SlotTable[Stream[PayloadT, ResultT]] = SlotTable(limits.max_streams)
-        self._probe_slot = limits.max_streams
-        self._headroom = Headroom(engine.spec.chunk_seconds)
+        self._chunk_seconds = engine.spec.chunk_seconds
+        self._streams = Admission(open_session, limits, self._chunk_seconds, self.counters, self._journal)
         self._inbox: deque[Request[PayloadT, ResultT]] = deque()
+        self._unread: deque[tuple[int, StreamError]] = deque()
         self._ready: deque[Stream[PayloadT, ResultT]] = deque()
         self._signal = np.zeros((limits.max_batch, engine.spec.chunk_samples), np.int16)
         self._wake = threading.Condition()
@@ -94,6 +87,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             self._inbox.append(request)
             self._wake.notify()
 
+    def note_unread(self, stream_id: int, error: StreamError) -> None:
+        """Count, from any thread, a request that was rejected before it could be submitted."""
+        self._unread.append((stream_id, error))
+
     def stop(self) -> None:
         """Finish what is queued, then end the thread."""
         with self._wake:
@@ -109,11 +106,15 @@ class StreamLoop(Generic[PayloadT, ResultT]):
                         return
                     self._wake.wait(TICK_S)
                 arrived, self._inbox = self._inbox, deque()
-            for request in arrived:
-                self._accept(request)
+            begin = perf_counter()
+            if arrived:
+                with span("unpack"):
+                    for request in arrived:
+                        self._accept(request)
             if self._ready:
                 self._step()
             now = perf_counter()
+            self.counters.busy_s += now - begin
             if now >= self._next_tick:
                 self._next_tick = now + TICK_S
                 self._tick(now)
@@ -121,99 +122,55 @@ class StreamLoop(Generic[PayloadT, ResultT]):
     def _accept(self, request: Request[PayloadT, ResultT]) -> None:
         """Admit or find the stream and hand it the payload; a bad request is answered here and has no effect."""
         now = perf_counter()
-        stages = Stages({"queue": (now - request.arrived) * 1e6})
+        stages = new_stage_times((now - request.arrived) * 1e6)
         try:
-            stream = self._admit(request, now) if request.start else self._find(request)
+            stream = self._streams.admit(request, now) if request.start else self._streams.find(request)
             stream.session.feed(request.payload)
             if request.end:
                 stream.session.finish_audio()
         except StreamError as error:
-            if error.code in (Code.FULL, Code.DRAINING):
-                self.counters.refused += 1
-            else:
-                self.counters.rejected += 1
+            self._streams.turned_away(request.stream_id, error, now)
             request.reply(error, stages)
             return
         except Exception as error:  # a defect in a session must not stop everyone's loop
-            self.counters.failed += 1
-            self._drop(request.stream_id)
+            self._streams.lost(request.stream_id, type(error).__name__, now)
             request.reply(StreamError(Code.INTERNAL, f"the stream failed: {error!r:.200}"), stages)
             return
         if request.start:
-            self._install(stream)
+            self._streams.install(stream)
         stream.request = request
         stream.stages = stages
         stream.asked_at = request.arrived
         stream.last_seen = stream.ready_since = perf_counter()
-        stages.values["unpack"] = (stream.ready_since - now) * 1e6
+        stages[UNPACK] = (stream.ready_since - now) * 1e6
+        resampling = stream.session.resampling_us
+        if resampling == resampling:  # not NaN
+            stages[RESAMPLE] = resampling
+            stages[UNPACK] -= resampling
         if stream.session.pending_chunks:
             self._ready.append(stream)
         else:
             self._complete(stream)
 
-    def _admit(self, request: Request[PayloadT, ResultT], now: float) -> Stream[PayloadT, ResultT]:
-        """Make a stream for a START request, without a slot yet."""
-        stream = Stream(request.stream_id, self._open_session(request.parameters), now)
-        if request.parameters.get("probe"):
-            stream.slot = self._probe_slot
-            return stream
-        if request.stream_id in self._table:
-            raise StreamError(
-                Code.DUPLICATE_START,
-                f"stream {request.stream_id} is live: start each call with a new random id",
-            )
-        if not self._table.free:
-            self._reap(now)
-        if not self._table.free:
-            taken = self._table.capacity
-            raise StreamError(
-                Code.FULL,
-                f"no free slot: {taken} of {taken} are taken; try again in {RETRY_AFTER_S:g} s or raise --max-streams",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        if self._headroom.overloaded(now):
-            raise StreamError(
-                Code.FULL,
-                f"this machine is late with the {len(self._table)} streams it has; try again in {RETRY_AFTER_S:g} s",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        return stream
-
-    def _install(self, stream: Stream[PayloadT, ResultT]) -> None:
-        """Give an admitted stream its slot."""
-        if stream.slot != self._probe_slot:
-            stream.slot = self._table.add(stream.stream_id, stream)
-            self.counters.admitted += 1
-
-    def _find(self, request: Request[PayloadT, ResultT]) -> Stream[PayloadT, ResultT]:
-        stream = self._table.get(request.stream_id)
-        if stream is None:
-            raise StreamError(
-                Code.UNKNOWN_STREAM,
-                f"stream {request.stream_id} is not live: it was never started, has ended, or sent nothing for "
-                f"{self._limits.idle_timeout_s:g} s; start a new one",
-            )
-        if stream.request is not None:
-            raise StreamError(Code.OVERLAP, f"stream {request.stream_id} has a request in work: send one at a time")
-        return stream
-
     def _step(self) -> None:
         """Run one batch: the next chunk of each of the streams that have waited longest."""
         batch = [self._ready.popleft() for _ in range(min(len(self._ready), self._limits.max_batch))]
+        waiting = len(self._ready)
         begin = perf_counter()
         signal = self._signal[: len(batch)]
         for row, stream in enumerate(batch):
             signal[row] = stream.session.take_chunk()
-            stream.stages.values["batch_wait"] = (begin - stream.ready_since) * 1e6
+            stream.stages[BATCH_WAIT] = (begin - stream.ready_since) * 1e6
             if stream.asked_at is not None:  # later chunks of a long request wait for their turn, not for us
-                self.counters.late += self._headroom.observe(begin, begin - stream.asked_at)
-                stream.asked_at = None
+                self._streams.headroom.observe(begin, begin - stream.asked_at)
         slots = np.array([stream.slot for stream in batch], np.int32)
         fresh = np.array([stream.fresh for stream in batch], np.bool_)
+        gathered = perf_counter()
         try:
-            logprobs = self._engine.step(signal, slots, fresh)
+            with span("step"):
+                logprobs = self._engine.step(signal, slots, fresh)
             stepped = perf_counter()
-            self._digest([stream.session for stream in batch], logprobs)
+            endpointing = self._digest([stream.session for stream in batch], logprobs)
         except Exception as error:  # whatever it was, these streams' state is lost, and only theirs
             self.counters.failed_batches += 1
             for stream in batch:
@@ -225,16 +182,63 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         done = perf_counter()
         self.counters.batches += 1
         self.counters.chunks += len(batch)
-        timing = self._engine.timing._asdict()
-        for stream in batch:
-            stream.fresh = False
-            stream.stages.values.update(timing)
-            stream.stages.values["decode"] = (done - stepped) * 1e6
-            stream.ready_since = done
-            if stream.session.pending_chunks:
-                self._ready.append(stream)
-            else:
-                self._complete(stream)
+        copied_in, network, copied_out = self._engine.timing
+        decoding = (done - stepped) * 1e6 - endpointing
+        shared = (copied_in + (gathered - begin) * 1e6, network, copied_out, endpointing, decoding)
+        with span("pack"):
+            ended = done
+            for stream in batch:
+                ended = self._finish_chunk(stream, shared, done, ended)
+        if self._profile:
+            self._profile.batch(begin, ended, len(batch), waiting, len(self._streams))
+
+    def _finish_chunk(
+        self, stream: Stream[PayloadT, ResultT], shared: Sequence[float], done: float, begin: float
+    ) -> float:
+        """Answer the chunk's request or queue its next chunk; record its times. Returns when the last answer went.
+
+        Args:
+            stream: whose chunk it is.
+            shared: microseconds of the batch's stages from ``COPY_IN`` on.
+            done: when the batch was decoded.
+            begin: when the answer before this one went.
+        """
+        stages = stream.stages
+        stages[COPY_IN:PACK] = shared
+        stream.fresh = False
+        since = stream.ready_since if stream.asked_at is None else stream.asked_at
+        goes_on = stream.session.pending_chunks > 0
+        if goes_on:
+            stream.ready_since = ended = done
+            self._ready.append(stream)
+        else:
+            self._complete(stream)
+            ended = perf_counter()
+            stages[PACK] = (ended - begin) * 1e6
+        if self._profile:
+            self._profile.chunk(stream.stream_id, since, ended, stages)
+        if stream.asked_at is not None:
+            stream.asked_at = None
+            if ended - since > self._chunk_seconds:
+                self._note_late(stream, ended, ended - since)
+            if goes_on:  # the next chunk's times are its own
+                stream.stages = new_stage_times()
+        return begin if goes_on else ended
+
+    def _note_late(self, stream: Stream[PayloadT, ResultT], now: float, latency: float) -> None:
+        stages = stream.stages
+        self.counters.late += 1
+        self._journal.note(
+            now,
+            "late",
+            stream.stream_id,
+            latency_ms=latency * 1e3,
+            batch_wait_ms=stages[BATCH_WAIT] / 1e3,
+            network_ms=stages[NETWORK] / 1e3,
+            live=len(self._streams),
+        )
+        if self._profile:
+            self._profile.late()
 
     def _complete(self, stream: Stream[PayloadT, ResultT]) -> None:
         """Answer the stream's request; free its slot if that was the last one."""
@@ -244,27 +248,19 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         stream.last_seen = perf_counter()
         if request.end:
             stream.session.close()
-            self._drop(stream.stream_id)
+            self._streams.drop(stream.stream_id)
         request.reply(stream.session.take_result(), stream.stages)
 
     def _fail(self, stream: Stream[PayloadT, ResultT], error: StreamError) -> None:
-        self.counters.failed += 1
-        self._drop(stream.stream_id)
+        self._streams.lost(stream.stream_id, error.reason, perf_counter())
         if stream.request is not None:
             stream.request.reply(error, stream.stages)
 
-    def _drop(self, stream_id: int) -> None:
-        if stream_id in self._table:
-            self._table.release(stream_id)
-
-    def _reap(self, now: float) -> None:
-        """Drop streams whose client went without a word: Triton tells the model nothing."""
-        for stream_id, stream in self._table:
-            if stream.request is None and now - stream.last_seen > self._limits.idle_timeout_s:
-                self._table.release(stream_id)
-                self.counters.reaped += 1
-
     def _tick(self, now: float) -> None:
-        self._reap(now)
-        self.counters.live = len(self._table)
+        self._streams.reap(now)
+        while self._unread:
+            self._streams.turned_away(*self._unread.popleft(), now)
+        self.counters.live = len(self._streams)
+        if self._profile:
+            self._profile.tick(now)
         self._on_tick(self.counters)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.errors import StreamError
-from tritone_backend.stages import STAGES
+from tritone_backend.profiling.stagetimes import StageTimes, new_stage_times
 
 PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
@@ -24,6 +24,10 @@ class Session(Protocol[PayloadT_contra, ResultT_co]):
     @property
     def pending_chunks(self) -> int:
         """Chunks that wait for the network."""
+
+    @property
+    def resampling_us(self) -> float:
+        """Microseconds that resampling took since the last ``feed`` began; NaN without any."""
 
     def feed(self, payload: PayloadT_contra) -> None:
         """Take what a request brought. Raises StreamError and changes nothing when it is bad."""
@@ -59,19 +63,8 @@ class Request(Generic[PayloadT, ResultT]):
     end: bool
     payload: PayloadT
     parameters: Mapping[str, Any]
-    reply: Callable[[ResultT | StreamError, Stages], None]
+    reply: Callable[[ResultT | StreamError, StageTimes], None]
     arrived: float
-
-
-@dataclass
-class Stages:
-    """Stage times of one chunk in microseconds, keyed by ``stages.STAGES``."""
-
-    values: dict[str, float] = field(default_factory=dict)
-
-    def as_array(self) -> NDArray[np.float32]:
-        """float32 [len(STAGES)] in the order of ``STAGES``; 0 where a stage did not happen."""
-        return np.array([self.values.get(name, 0.0) for name in STAGES], np.float32)
 
 
 @dataclass
@@ -84,6 +77,6 @@ class Stream(Generic[PayloadT, ResultT]):
     slot: int = -1
     fresh: bool = True
     request: Request[PayloadT, ResultT] | None = None
-    asked_at: float | None = None  # when the request in work arrived, until its first chunk is taken
+    asked_at: float | None = None  # when the request in work arrived, until its first chunk is answered
     ready_since: float = 0.0
-    stages: Stages = field(default_factory=Stages)
+    stages: StageTimes = field(default_factory=new_stage_times)

@@ -36,6 +36,11 @@ class Transcriber:
         """Chunks that wait for the network."""
         return self._audio.pending_chunks
 
+    @property
+    def resampling_us(self) -> float:
+        """Microseconds that resampling took since the last ``feed`` began; NaN without any."""
+        return self._audio.resampling_us
+
     def feed(self, data: bytes) -> None:
         """Append audio bytes. Raises StreamError ``bad-audio`` and changes nothing if they cannot be audio."""
         self._audio.feed(data)
@@ -48,12 +53,16 @@ class Transcriber:
         """Next chunk for the network, int16 [chunk_samples]."""
         return self._audio.take_chunk()
 
-    def advance(self, decisions: FrameDecisions, row: int) -> None:
-        """Take the network's answer for the chunk last taken: row ``row`` of a batch of decisions."""
-        brought = self._decoder.push(decisions.ids[row].tolist(), decisions.probabilities[row].tolist())
-        silent = decisions.silent[row].tolist()
-        self._frames += len(silent)
-        for span in self._endpointer.push(silent):
+    def endpoint(self, decisions: FrameDecisions, row: int) -> list[Span]:
+        """Take the network's answer for the chunk last taken, row ``row`` of a batch; return the phrases it closed."""
+        return self._endpointer.push(decisions.silent[row].tolist())
+
+    def decode(self, decisions: FrameDecisions, row: int, closed: list[Span]) -> None:
+        """Turn the same answer into events, with the phrases that :meth:`endpoint` returned for it."""
+        ids = decisions.ids[row].tolist()
+        brought = self._decoder.push(ids, decisions.probabilities[row].tolist())
+        self._frames += len(ids)
+        for span in closed:
             self._close(span)
         if self._endpointer.start is None:
             self._decoder.forget()

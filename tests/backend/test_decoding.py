@@ -27,7 +27,7 @@ def transcribe(text: str, spec, **options) -> list[dict]:
     rows = logprobs_of(text, spec)
     for begin in range(0, len(rows), 10):
         decisions = FrameDecisions.of(rows[None, begin : begin + 10], spec)
-        transcriber.advance(decisions, 0)
+        transcriber.decode(decisions, 0, transcriber.endpoint(decisions, 0))
     transcriber.close()
     return transcriber.take_result()
 
@@ -101,6 +101,6 @@ def test_work_per_chunk_does_not_grow_with_the_phrase(spec):
     rows = logprobs_of("аб-вг-д-е-", spec)
     decisions = FrameDecisions.of(rows[None], spec)
     for _ in range(150):
-        transcriber.advance(decisions, 0)
+        transcriber.decode(decisions, 0, transcriber.endpoint(decisions, 0))
     assert len(transcriber._decoder._fresh) == 0
     assert transcriber.take_result()[-1]["text"] == "абвгде" * 150

@@ -3,14 +3,16 @@
 import random
 import threading
 from concurrent.futures import Future
+from math import nan
 from time import perf_counter, sleep
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tritone_backend.admission import Limits
 from tritone_backend.errors import Code, StreamError
-from tritone_backend.loop import Limits, StreamLoop
+from tritone_backend.loop import StreamLoop
 from tritone_backend.streams import Request
 
 from tests.backend.toy_engine import ToyEngine
@@ -29,6 +31,10 @@ class RecordingSession:
     @property
     def pending_chunks(self) -> int:
         return len(self._samples) // self._chunk
+
+    @property
+    def resampling_us(self) -> float:
+        return nan
 
     def feed(self, payload: np.ndarray) -> None:
         if payload.size and payload[0] == 32767:
@@ -65,6 +71,7 @@ class Harness:
     def _digest(sessions, logprobs):
         for session, row in zip(sessions, logprobs, strict=True):
             session.logprobs.append(row.copy())
+        return 0.0
 
     def send(self, stream_id, samples=(), start=False, end=False, **parameters) -> Future:
         answer: Future = Future()
@@ -217,7 +224,7 @@ def test_a_second_request_in_flight_is_refused(harness):
     one.send(1, start=True).result(5)
     one.engine.gate.clear()
     first = one.send(1, np.zeros(2400 * 50))
-    while one.loop._table.get(1).request is None:
+    while one.loop._streams.get(1).request is None:
         sleep(0.01)
     second = one.send(1, np.zeros(2400))
     one.engine.gate.set()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tritone_backend.engines.base import EngineTiming
 from tritone_backend.engines.graph_cache import optimised_graph
 from tritone_backend.errors import EngineError, ModelError
+from tritone_backend.profiling.spans import span
 from tritone_backend.spec import AcousticSpec
 
 _STATE_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
@@ -68,16 +69,19 @@ class OnnxRuntimeEngine:
     ) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         begin = perf_counter_ns()
-        state = self._pool[slots]
-        state[fresh] = 0
-        inputs = {"signal": signal.astype(np.int32)[:, :, None], "state": state}
+        with span("copy_in"):
+            state = self._pool[slots]
+            state[fresh] = 0
+            inputs = {"signal": signal.astype(np.int32)[:, :, None], "state": state}
         loaded = perf_counter_ns()
         try:
-            logprobs, following = self._session.run(["logprobs", "state_next"], inputs)
+            with span("network"):
+                logprobs, following = self._session.run(["logprobs", "state_next"], inputs)
         except Exception as error:  # see __init__
             raise EngineError(f"the network failed on a batch of {len(slots)}: {_first_line(error)}") from None
         ran = perf_counter_ns()
-        self._pool[slots] = following
+        with span("copy_out"):
+            self._pool[slots] = following
         self.timing = EngineTiming((loaded - begin) / 1e3, (ran - loaded) / 1e3, (perf_counter_ns() - ran) / 1e3)
         result: NDArray[np.float32] = logprobs
         return result

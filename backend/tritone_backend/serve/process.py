@@ -109,7 +109,7 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=locate.server_environment(),
+            env={"TRITONE_FLIGHT_DIR": str(runtime_dir(self.settings)), **locate.server_environment()},
             cwd=scratch,
             start_new_session=True,
             pass_fds=(shm.lock_fd, files.lock_fd),
@@ -196,6 +196,12 @@ class ServerProcess:
         """Passes a signal to tritonserver alone: it ends its stubs itself."""
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(number)
+
+    def dump_flight_records(self) -> None:
+        """Asks the models of a ready server for their flight records, beside its log or in $TRITONE_FLIGHT_DIR."""
+        for pid in self._stubs:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGUSR2)
 
     def stop(self, timeout_s: float | None = None) -> int | None:
         """Ends the server in order, by force when it takes too long, and cleans up.

@@ -75,6 +75,7 @@ class Supervisor:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to outlive the terminal
             handled.append(signal.SIGHUP)
         previous = {number: signal.signal(number, self._on_signal) for number in handled}
+        previous[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, lambda *_: self._server.dump_flight_records())
         try:
             self._start(first=True)
             while not self._asked.is_set():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,9 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from tritone_backend.errors import Code, StreamError
+from tritone_backend.profiling.stagetimes import StageTimes
 from tritone_backend.spec import AcousticSpec
-from tritone_backend.streams import Session, Stages
+from tritone_backend.streams import Session
 from tritone_backend.triton.service import StreamingService
 
 _Samples = NDArray[np.int32]
@@ -48,6 +50,10 @@ class _AcousticSession:
     def pending_chunks(self) -> int:
         return int(self._chunk is not None)
 
+    @property
+    def resampling_us(self) -> float:
+        return nan
+
     def feed(self, payload: _Samples) -> None:
         if payload.size != self._samples:
             raise StreamError(Code.BAD_AUDIO, f"a chunk has {self._samples} samples, not {payload.size}")
@@ -77,10 +83,11 @@ def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> _Acousti
     return _AcousticSession(spec)
 
 
-def _digest(spec: AcousticSpec, sessions: Sequence[Session[_Samples, _LogProbs]], logprobs: _LogProbs) -> None:
+def _digest(spec: AcousticSpec, sessions: Sequence[Session[_Samples, _LogProbs]], logprobs: _LogProbs) -> float:
     for row, session in enumerate(sessions):
         assert isinstance(session, _AcousticSession)
         session.logprobs = logprobs[row]
+    return 0.0
 
 
 def _read_signal(request: Any) -> _Samples:
@@ -88,5 +95,5 @@ def _read_signal(request: Any) -> _Samples:
     return array
 
 
-def _write_logprobs(wanted: set[str], logprobs: _LogProbs, stages: Stages) -> list[Any]:
+def _write_logprobs(wanted: set[str], logprobs: _LogProbs, stages: StageTimes) -> list[Any]:
     return [pb_utils.Tensor("logprobs", np.ascontiguousarray(logprobs)[None])]

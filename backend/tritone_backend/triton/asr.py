@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from time import perf_counter
+from typing import Any, cast
 
 import numpy as np
 import triton_python_backend_utils as pb_utils
@@ -13,8 +14,11 @@ from tritone_backend.decoding import FrameDecisions
 from tritone_backend.errors import Code, StreamError
 from tritone_backend.events import Event, encode
 from tritone_backend.options import StreamOptions
+from tritone_backend.profiling.names import PACK
+from tritone_backend.profiling.spans import span
+from tritone_backend.profiling.stagetimes import StageTimes, as_timing
 from tritone_backend.spec import AcousticSpec
-from tritone_backend.streams import Session, Stages
+from tritone_backend.streams import Session
 from tritone_backend.transcriber import Transcriber
 from tritone_backend.triton.service import StreamingService
 
@@ -43,11 +47,19 @@ def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcri
     return Transcriber(spec, StreamOptions.parse(parameters))
 
 
-def _digest(spec: AcousticSpec, sessions: Sequence[Session[bytes, list[Event]]], logprobs: NDArray[np.float32]) -> None:
-    decisions = FrameDecisions.of(logprobs, spec)
-    for row, session in enumerate(sessions):
-        assert isinstance(session, Transcriber)
-        session.advance(decisions, row)
+def _digest(
+    spec: AcousticSpec, sessions: Sequence[Session[bytes, list[Event]]], logprobs: NDArray[np.float32]
+) -> float:
+    with span("decode"):
+        decisions = FrameDecisions.of(logprobs, spec)
+    begin = perf_counter()
+    with span("endpoint"):
+        closed = [cast(Transcriber, session).endpoint(decisions, row) for row, session in enumerate(sessions)]
+    endpointing_us = (perf_counter() - begin) * 1e6
+    with span("decode"):
+        for row, (session, spans) in enumerate(zip(sessions, closed, strict=True)):
+            cast(Transcriber, session).decode(decisions, row, spans)
+    return endpointing_us
 
 
 def _read_audio(request: Any) -> bytes:
@@ -61,10 +73,12 @@ def _read_audio(request: Any) -> bytes:
     return array.tobytes()
 
 
-def _write_events(wanted: set[str], events: list[Event], stages: Stages) -> list[Any]:
+def _write_events(wanted: set[str], events: list[Event], stages: StageTimes) -> list[Any]:
+    begin = perf_counter()
     tensors = []
     if not wanted or "events" in wanted:
         tensors.append(pb_utils.Tensor("events", np.frombuffer(encode(events), np.uint8)[None]))
     if "timing" in wanted:
-        tensors.append(pb_utils.Tensor("timing", stages.as_array()[None]))
+        stages[PACK] = (perf_counter() - begin) * 1e6
+        tensors.append(pb_utils.Tensor("timing", as_timing(stages)[None]))
     return tensors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from tritone_backend.stages import STAGES
+from tritone_backend.profiling.names import STAGES
 
 IDLE_MARGIN_S = 5
 """Triton forgets a silent sequence this much later than we do, so that our error, the clearer one, comes first."""

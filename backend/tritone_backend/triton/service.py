@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic
 
@@ -12,12 +15,18 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from tritone_backend.admission import Limits
 from tritone_backend.engines import create_engine
 from tritone_backend.errors import BackendError, Code, StreamError
-from tritone_backend.loop import Limits, StreamLoop
+from tritone_backend.loop import StreamLoop
 from tritone_backend.models.registry import find_model
+from tritone_backend.profiling import spans
+from tritone_backend.profiling.dumpsignal import DumpSignal
+from tritone_backend.profiling.journal import Journal
+from tritone_backend.profiling.profile import DumpTo, Profile
+from tritone_backend.profiling.stagetimes import StageTimes, new_stage_times
 from tritone_backend.spec import AcousticSpec
-from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stages
+from tritone_backend.streams import PayloadT, Request, ResultT, Session
 from tritone_backend.triton.metrics import Metrics
 from tritone_backend.triton.repository import ModelSettings
 
@@ -40,16 +49,16 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self,
         args: Mapping[str, str],
         open_session: Callable[[AcousticSpec, Mapping[str, Any]], Session[PayloadT, ResultT]],
-        digest: Callable[[AcousticSpec, Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], None],
+        digest: Callable[[AcousticSpec, Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], float],
         read_payload: Callable[[Any], PayloadT],
-        write_result: Callable[[Any, ResultT, Stages], list[Any]],
+        write_result: Callable[[Any, ResultT, StageTimes], list[Any]],
     ) -> None:
         """Create the engine and start the loop.
 
         Args:
             args: what Triton passes to ``initialize``.
             open_session: makes a stream's session from its START parameters.
-            digest: hands a batch of log-probs to its sessions.
+            digest: hands a batch of log-probs to its sessions; returns the microseconds that were endpointing.
             read_payload: reads a request's input; raises StreamError.
             write_result: makes the output tensors of a request's answer.
 
@@ -64,12 +73,17 @@ class StreamingService(Generic[PayloadT, ResultT]):
         try:
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
             spec = engine.spec
+            max_batch = settings.max_batch or DEFAULT_MAX_BATCH
+            profile = Profile(settings.max_streams, spec.chunk_seconds, self._dump_to(args["model_name"]))
+            self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds)
             self._loop: StreamLoop[PayloadT, ResultT] = StreamLoop(
                 engine,
                 lambda parameters: open_session(spec, parameters),
                 lambda sessions, logprobs: digest(spec, sessions, logprobs),
-                Limits(settings.max_streams, settings.max_batch or DEFAULT_MAX_BATCH, settings.idle_timeout_s),
-                Metrics(args["model_name"]).publish,
+                Limits(settings.max_streams, max_batch, settings.idle_timeout_s),
+                profile,
+                Journal(self._logger.log_warn),
+                lambda counters: metrics.tick(counters, profile.histograms),
             )
             self._loop.start()
         except BackendError as error:
@@ -79,6 +93,8 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._logger.log_info(
             f"tritone: {args['model_name']} serves {spec.name} on {reason}, {settings.max_streams} slots"
         )
+        if spans.status():
+            self._logger.log_info(f"tritone: {spans.status()}")
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Queue Triton requests; each is answered from the loop's thread through its response sender."""
@@ -98,22 +114,35 @@ class StreamingService(Generic[PayloadT, ResultT]):
                     arrived=arrived,
                 )
             except StreamError as error:
-                reply(error, Stages())
+                self._loop.note_unread(request.correlation_id(), error)
+                reply(error, new_stage_times())
             except Exception as error:  # a request that cannot even be read must be answered, or its client hangs
-                reply(StreamError(Code.INTERNAL, f"the request could not be read: {error!r:.200}"), Stages())
+                unread = StreamError(Code.INTERNAL, f"the request could not be read: {error!r:.200}")
+                self._loop.note_unread(request.correlation_id(), unread)
+                reply(unread, new_stage_times())
             else:
                 self._loop.submit(parsed)
 
     def finalize(self) -> None:
         """Answer what is queued and stop."""
         self._loop.stop()
+        self._metrics.stop()
 
-    def _replier(self, request: Any) -> Callable[[ResultT | StreamError, Stages], None]:
+    def _dump_to(self, model: str) -> DumpTo:
+        """Flight records go to $TRITONE_FLIGHT_DIR, when a chunk is late or on SIGUSR2."""
+        folder = Path(os.environ.get("TRITONE_FLIGHT_DIR") or tempfile.gettempdir())
+        try:
+            return DumpTo(folder, model, self._logger.log_warn, DumpSignal().taken)
+        except ValueError:  # only the main thread may ask for signals
+            self._logger.log_warn("tritone: SIGUSR2 is not listened to: Triton loads models in a thread here")
+            return DumpTo(folder, model, self._logger.log_warn)
+
+    def _replier(self, request: Any) -> Callable[[ResultT | StreamError, StageTimes], None]:
         """The callback that answers one Triton request."""
         sender = request.get_response_sender()
         wanted = request.requested_output_names()
 
-        def reply(result: ResultT | StreamError, stages: Stages) -> None:
+        def reply(result: ResultT | StreamError, stages: StageTimes) -> None:
             try:
                 if isinstance(result, StreamError):
                     code = getattr(pb_utils.TritonError, _TRITON_CODES[result.code])

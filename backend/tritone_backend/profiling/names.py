@@ -1,0 +1,112 @@
+"""Every name, unit, help text and bucket of the service's measurements. All else that names them is made from here.
+
+Readers outside this package take the stage names from the model's configuration and the rest from `docs/metrics.md`,
+`deploy/grafana` and `deploy/prometheus`, which `python -m tritone_backend.profiling` writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+QUEUE, UNPACK, RESAMPLE, BATCH_WAIT, COPY_IN, NETWORK, COPY_OUT, ENDPOINT, DECODE, PACK = range(10)
+
+STAGES = {
+    "queue": "from the request's arrival in the model to its turn",
+    "unpack": "request to samples: checks, decoding of bytes; a new stream's session too",
+    "resample": "conversion to the network's sample rate; not counted in unpack",
+    "batch_wait": "from the chunk being ready to its batch starting",
+    "copy_in": "samples and state to where the network reads them; of the whole batch",
+    "network": "the network; of the whole batch",
+    "copy_out": "log-probs and state to where they are kept; of the whole batch",
+    "endpoint": "where phrases begin and end; of the whole batch",
+    "decode": "log-probs to characters, words and events; of the whole batch",
+    "pack": "events to bytes and their way to Triton; the `timing` output holds the first part of it",
+}
+"""The stages a chunk passes, in order, and what they cover. They do not overlap."""
+
+TIMING_UNIT = "microseconds"
+"""Unit of the `timing` output and of the flight recorder. Prometheus metrics are in seconds, as is usual there."""
+
+BUCKETS_S = (
+    *(50e-6, 100e-6, 200e-6, 500e-6),
+    *(1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 35e-3, 50e-3, 75e-3),
+    *(0.1, 0.15, 0.2, 0.3, 0.5, 1.0),
+)
+"""Upper bounds of the histograms' buckets in seconds; one for all that is slower follows."""
+
+
+class Kind(Enum):
+    """Type of a Prometheus metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric of `/metrics`. Each has the label ``model``, the Triton model, beside its own.
+
+    Attributes:
+        name: as Prometheus sees it; a histogram's series add ``_bucket``, ``_sum`` and ``_count``.
+        kind: its type.
+        unit: of its value, for people.
+        help: what it says.
+        label: a further label, or empty.
+        values: the values of that label that exist from the start.
+    """
+
+    name: str
+    kind: Kind
+    unit: str
+    help: str
+    label: str = ""
+    values: tuple[str, ...] = ()
+
+
+REFUSALS = ("full", "overloaded", "draining")
+REJECTIONS = ("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "internal")
+
+SLOTS = Metric("tritone_streams_slots", Kind.GAUGE, "streams", "Streams that fit at once")
+LIVE = Metric("tritone_streams_live", Kind.GAUGE, "streams", "Streams alive")
+FREE = Metric("tritone_streams_free", Kind.GAUGE, "streams", "Slots without a stream")
+BATCH_FILL = Metric(
+    "tritone_batch_fill_ratio", Kind.GAUGE, "ratio", "Streams in a network step, as a share of the most it takes"
+)
+REAL_TIME_FACTOR = Metric(
+    "tritone_real_time_factor", Kind.GAUGE, "ratio", "Seconds of the loop's work for a second of audio; 0 when idle"
+)
+ADMITTED = Metric("tritone_admitted_total", Kind.COUNTER, "streams", "Streams that got a slot")
+REFUSED = Metric("tritone_refused_total", Kind.COUNTER, "streams", "Streams turned away, by reason", "reason", REFUSALS)
+REAPED = Metric("tritone_reaped_total", Kind.COUNTER, "streams", "Streams dropped because their client went silent")
+REJECTED = Metric(
+    "tritone_rejected_total",
+    Kind.COUNTER,
+    "requests",
+    "Requests answered with an error of their own",
+    "reason",
+    REJECTIONS,
+)
+FAILED = Metric("tritone_failed_total", Kind.COUNTER, "streams", "Streams lost to an error of the service")
+FAILED_BATCHES = Metric("tritone_failed_batches_total", Kind.COUNTER, "steps", "Network steps that failed")
+BATCHES = Metric("tritone_batches_total", Kind.COUNTER, "steps", "Network steps")
+CHUNKS = Metric("tritone_chunks_total", Kind.COUNTER, "chunks", "Chunks through the network")
+LATE = Metric("tritone_late_total", Kind.COUNTER, "chunks", "Chunks answered later than they last")
+BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked")
+CHUNK_SECONDS = Metric(
+    "tritone_chunk_seconds",
+    Kind.HISTOGRAM,
+    "seconds",
+    "A chunk's whole way, from its arrival in the model to its answer",
+)
+STAGE_SECONDS = Metric(
+    "tritone_stage_seconds", Kind.HISTOGRAM, "seconds", "Time of a chunk in a stage", "stage", tuple(STAGES)
+)
+
+METRICS = (
+    *(SLOTS, LIVE, FREE, BATCH_FILL, REAL_TIME_FACTOR),
+    *(ADMITTED, REFUSED, REAPED, REJECTED, FAILED, FAILED_BATCHES, BATCHES, CHUNKS, LATE, BUSY),
+    *(CHUNK_SECONDS, STAGE_SECONDS),
+)
+"""All of them, in the order of the documentation."""
