@@ -42,6 +42,7 @@ class Usage:
         gpu_mib: most memory in use on the GPUs.
         batch: mean number of streams in one network step, None without metrics.
         steps_per_s: network steps per second.
+        loop_busy: share of the time that the model's loop worked.
     """
 
     service_cores: float | None = None
@@ -52,6 +53,7 @@ class Usage:
     gpu_mib: float | None = None
     batch: float | None = None
     steps_per_s: float | None = None
+    loop_busy: float | None = None
 
 
 @dataclass

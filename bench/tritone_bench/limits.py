@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from tritone_bench.level import Level
 
 # Work of the model's own loop, which runs one step at a time; the others wait for it or happen outside.
-PER_STEP = ("copy_in", "network", "copy_out", "decode")
-PER_CHUNK = ("unpack", "pack")
-WAITING = ("queue", "batch_wait")
+PER_STEP = ("copy_in", "network", "copy_out", "endpoint", "decode")
+PER_CHUNK = ("unpack", "resample", "pack")
 BUSY = 0.75
 
 
@@ -58,11 +57,12 @@ def limiting_stage(levels: list[Level], confirmed: Level | None, cores: int) -> 
         return Limit("slots", f"the service has no more slots: {failure.failed}; raise --max-streams")
     if failure is None and confirmed is not None:
         return Limit("none", f"nothing: {confirmed.streams} streams are the most that were tried")
-    busiest = confirmed or failure
+    passed = max((level for level in levels if not level.failed), key=lambda level: level.streams, default=None)
+    busiest = confirmed or passed or failure
     if busiest is None:
         return Limit("unknown", "nothing was measured")
     shares = loop_shares(busiest)
-    total = sum(shares.values())
+    total = sum(shares.values()) if busiest.usage.loop_busy is None else busiest.usage.loop_busy
     if shares and total > BUSY:
         stage = max(shares, key=shares.__getitem__)
         return Limit(

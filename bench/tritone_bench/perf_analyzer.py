@@ -33,15 +33,25 @@ SECONDS_PER_RATE = 600.0
 
 
 def find_program() -> str:
-    """Path of perf_analyzer: $PERF_ANALYZER, or the one on PATH.
+    """Path of perf_analyzer: $PERF_ANALYZER, the one on PATH, or the checkout's script when that has installed it.
 
     Raises:
         UsageError: there is none.
     """
     chosen = os.environ.get("PERF_ANALYZER") or shutil.which("perf_analyzer")
+    if chosen is None:
+        script = Path(__file__).resolve().parents[1] / "perf_analyzer.sh"
+        chosen = str(script) if _answers(script) else None
     if chosen is None or not Path(chosen).is_file():
-        raise UsageError("perf_analyzer is not installed; run bench/perf_analyzer.sh install and set $PERF_ANALYZER")
+        raise UsageError("perf_analyzer is not installed; run bench/perf_analyzer.sh install, or set $PERF_ANALYZER")
     return chosen
+
+
+def _answers(script: Path) -> bool:
+    try:
+        return subprocess.run([str(script), "--version"], capture_output=True, timeout=20, check=False).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
 
 
 def command(program: str, address: str, rates: str, threshold_ms: float, requests: int, table: Path) -> list[str]:

@@ -104,7 +104,8 @@ def details(level: Level, run: Run) -> list[str]:
     if usage.gpu_percent is not None:
         lines.append(f"  GPU       {usage.gpu_percent:.0f} % busy, {usage.gpu_mib or 0:.0f} MiB")
     if usage.batch:
-        lines.append(f"  steps     {usage.steps_per_s or 0.0:.1f} network steps/s of {usage.batch:.1f} streams")
+        busy = "" if usage.loop_busy is None else f", the model's loop is busy {usage.loop_busy:.0%}"
+        lines.append(f"  steps     {usage.steps_per_s or 0.0:.1f} network steps/s of {usage.batch:.1f} streams{busy}")
     if run.roof_chunks_per_s:
         lines.append(
             f"  roof      {level.chunks_per_s / run.roof_chunks_per_s:.0%} of the engine alone "

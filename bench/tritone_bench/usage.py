@@ -120,6 +120,8 @@ class UsageMeter:
         chunks = _growth(first.counters, last.counters, "tritone_chunks_total")
         if steps and chunks:
             result["batch"], result["steps_per_s"] = chunks / steps, steps / wall
+        if "tritone_busy_seconds_total" in last.counters:
+            result["loop_busy"] = _growth(first.counters, last.counters, "tritone_busy_seconds_total") / wall
         return result
 
     def _processes(self) -> list[psutil.Process]:

@@ -14,14 +14,14 @@ STYLE = """
 main{max-width:1340px;margin:0 auto;padding:28px 20px 60px}h1{font-size:19px;margin:0 0 2px;font-weight:600}
 h2{font-size:15px;margin:0 0 10px;font-weight:600}.dim{color:var(--dim)}.big{font-size:52px;line-height:1.1;
 font-weight:700;letter-spacing:-.02em;margin:14px 0 0}.tiles{display:grid;grid-template-columns:repeat(auto-fit,
-minmax(150px,1fr));gap:12px;margin:20px 0}.tile,.card{background:var(--card);border:1px solid var(--rule);
+minmax(172px,1fr));gap:12px;margin:20px 0}.tile,.card{background:var(--card);border:1px solid var(--rule);
 border-radius:8px;padding:12px 16px}.tile b{display:block;font-size:21px;font-variant-numeric:tabular-nums}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(560px,100%),1fr));gap:16px;margin:16px 0}
 .bad{color:var(--limit)}.good{color:var(--good)}svg{width:100%;height:auto;display:block}.scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:14px}th,td{text-align:right;
 padding:5px 9px;border-bottom:1px solid var(--rule);white-space:nowrap}th{color:var(--dim);font-weight:500}
 td:first-child,th:first-child,.text td{text-align:left}.text td{white-space:normal;overflow-wrap:anywhere}
-td.why{white-space:normal;text-align:left;min-width:220px}code{font:13px ui-monospace,monospace;
+td.why{white-space:normal;text-align:left;min-width:220px}th.why{text-align:left}code{font:13px ui-monospace,monospace;
 background:var(--bg);border:1px solid var(--rule);border-radius:4px;padding:2px 6px;overflow-wrap:anywhere}
 .grid{stroke:var(--rule)}.axis{stroke:var(--dim)}.tick{fill:var(--dim);font-size:11px}.title{fill:var(--dim);
 font-size:11.5px}.row,.name{fill:var(--ink);font-size:12px}.line{fill:none;stroke-width:2;stroke-linejoin:round}
@@ -58,7 +58,10 @@ def tiles(values: Sequence[tuple[str, str]]) -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, last_is_text: bool = False) -> str:
     """A table of numbers; the first column is text."""
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+    names = [f"<th>{escape(name)}</th>" for name in head]
+    if last_is_text:
+        names[-1] = f'<th class="why">{escape(head[-1])}</th>'
+    top = "".join(names)
     body = []
     for row in rows:
         cells = [f"<td>{escape(cell)}</td>" for cell in row]

@@ -60,7 +60,7 @@ def lines(
     if limit is not None and y.low <= limit[0] <= y.high:
         at = y.at(limit[0], bottom, TOP)
         parts.append(f'<line class="limit" x1="{LEFT}" x2="{right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(_text(LEFT + 6, at - 4, limit[1], "start", "limit-text"))
+        parts.append(_text(right, at - 4, limit[1], "end", "limit-text"))
     ends: list[float] = []
     for line in sorted((line for line in series if line.points), key=lambda line: -line.points[-1][1]):
         spots = [(x.at(a, LEFT, right), y.at(b, bottom, TOP)) for a, b in line.points]
