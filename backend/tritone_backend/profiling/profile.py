@@ -17,6 +17,7 @@ from tritone_backend.profiling.stagetimes import StageTimes
 
 FLUSH_CHUNKS = 256
 DUMP_INTERVAL_S = 60.0
+_WIDTH = 3 + len(STAGES)
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,10 @@ class Profile:
         self.histograms = Histograms(1 + len(STAGES))
         self._recorder = FlightRecorder(slots, chunk_seconds)
         self._dump_to = dump_to
-        self._batches: list[tuple[float, int, float, int, int, int]] = []
-        self._chunks: list[tuple[float, ...]] = []
+        self._batches: list[tuple[float, float, float, int, int, int]] = []
+        self._chunks: list[float] = []  # rows of _WIDTH numbers, end to end: that converts fastest
         self._streams: list[int] = []
-        self._batch = 0
+        self._batch = 0.0
         self._late = False
         self._next_dump = 0.0
         self._dumping: threading.Thread | None = None
@@ -68,7 +69,7 @@ class Profile:
             stages: its times; read at once.
         """
         self._streams.append(stream_id if isinstance(stream_id, int) else zlib.crc32(stream_id.encode()))
-        self._chunks.append((ended, self._batch, (ended - since) * 1e6, *stages))
+        self._chunks += (ended, self._batch, (ended - since) * 1e6, *stages)
 
     def batch(self, began: float, ended: float, size: int, waiting: int, live: int) -> None:
         """The batch of the chunks since the last call is done.
@@ -82,7 +83,7 @@ class Profile:
         """
         self._batches.append((began, self._batch, (ended - began) * 1e6, size, waiting, live))
         self._batch = (self._batch + 1) % 2**32
-        if len(self._chunks) >= FLUSH_CHUNKS:
+        if len(self._streams) >= FLUSH_CHUNKS:
             self.flush()
 
     def late(self) -> None:
@@ -94,9 +95,9 @@ class Profile:
         if self._batches:
             self._recorder.batches.extend(np.array(self._batches, BATCH))
             self._batches = []
-        if not self._chunks:
+        if not self._streams:
             return
-        table = np.array(self._chunks)
+        table = np.array(self._chunks).reshape(-1, _WIDTH)
         self.histograms.add(table[:, 2:])
         rows = np.empty(len(table), CHUNK)
         rows["at"], rows["batch"], rows["latency"], rows["stages"] = table[:, 0], table[:, 1], table[:, 2], table[:, 3:]
