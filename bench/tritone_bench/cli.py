@@ -9,7 +9,8 @@ from typing import Any
 COMMANDS = {
     "capacity": ("tritone_bench.capacity", "find how many live streams a service carries"),
     "load": ("tritone_bench.load", "hold a load and report it"),
-    "engine": ("tritone_bench.engine", "measure the engine alone, without a server"),
+    "roof": ("tritone_bench.roof", "measure an engine alone, without a server"),
+    "engine": ("tritone_bench.engine", "examine the GPU engine: correctness, kernels, speed of every batch size"),
     "compare": ("tritone_bench.compare", "put two runs side by side"),
     "plan": ("tritone_bench.plan", "hosts, memory, network and cost for many streams"),
 }
@@ -20,18 +21,33 @@ EXAMPLE = """example:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the sub-commands."""
+    """Add the sub-commands; each is imported only when it is used, because some need packages that others do not."""
     parser.epilog = EXAMPLE
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    commands: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands: Any = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_lazy(parser))
     for name, (module, summary) in COMMANDS.items():
-        command = commands.add_parser(
+        commands.add_parser(
             name,
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        importlib.import_module(module).configure(command)
+        ).set_defaults(module=module)
+
+
+def _lazy(parser: argparse.ArgumentParser) -> type[argparse.ArgumentParser]:
+    """A parser like the given one that asks its module for options when it first parses."""
+    kind: Any = type(parser)
+
+    class Lazy(kind):  # type: ignore[misc]
+        loaded = False
+
+        def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+            if not self.loaded:
+                self.loaded = True
+                importlib.import_module(self.get_default("module")).configure(self)
+            return super().parse_known_args(args, namespace)
+
+    return Lazy
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass
@@ -18,11 +19,12 @@ from tritone_bench.calls import Call
 from tritone_bench.errors import BenchError, ServiceError
 from tritone_bench.kserve import ParameterValue
 from tritone_bench.level import Level
-from tritone_bench.task import Progress, Report, Task
+from tritone_bench.task import Progress, Ready, Report, Task
 
 STREAMS_PER_PROCESS = 1500
 STREAMS_PER_CONNECTION = 256
-SETUP_S = 0.5
+SETUP_S = 0.1
+START_TIMEOUT_S = 60.0
 GRACE_S = 20.0
 
 
@@ -109,7 +111,6 @@ class Fleet:
         count = processes or default_processes(max(load.streams, 1))
         count = max(1, min(count, load.streams or 1))
         self._grow(count)
-        start = time.monotonic() + SETUP_S + 0.0002 * load.streams / count
         shares = [len(part) for part in np.array_split(np.empty(load.streams), count)]
         for number, ((_, control), share) in enumerate(zip(self._members, shares, strict=False)):
             control.send(
@@ -119,10 +120,9 @@ class Fleet:
                     streams=share,
                     calls=self._calls,
                     options=self._options,
-                    start=start,
                     ramp_s=load.ramp_s,
-                    measure_from=start + load.warm_s,
-                    measure_to=start + load.warm_s + load.measure_s,
+                    warm_s=load.warm_s,
+                    measure_s=load.measure_s,
                     timing_every=load.timing_every,
                     threshold_s=load.threshold_s,
                     stall_s=load.stall_s,
@@ -131,8 +131,7 @@ class Fleet:
                     seed=load.seed * 1000 + number,
                 )
             )
-        edges = [start + load.warm_s, start + load.warm_s + load.measure_s]
-        return self._gather(count, edges, on_progress, on_window)
+        return self._gather(count, load, on_progress, on_window)
 
     def close(self) -> None:
         """End the processes; none outlives this."""
@@ -151,21 +150,28 @@ class Fleet:
         while len(self._members) < count:
             ours, theirs = context.Pipe()
             process = context.Process(target=worker.main, args=(theirs,), name="load-generator", daemon=True)
-            process.start()
+            # Ctrl-C reaches the whole group; the children inherit that it is blocked, and we tell them what to do.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             theirs.close()
             self._members.append((process, ours))
 
     def _gather(
         self,
         count: int,
-        edges: list[float],
+        load: Load,
         on_progress: Callable[[Progress], bool],
         on_window: Callable[[], None],
     ) -> Report:
         pending = {control: number for number, (_, control) in enumerate(self._members[:count])}
         latest: dict[int, Progress] = {}
         reports: list[Report] = []
-        deadline = edges[1] + GRACE_S
+        edges: list[float] = []  # when the window opens and closes, once all processes are ready
+        unready = count
+        deadline = time.monotonic() + START_TIMEOUT_S
         problem: BenchError | None = None
         interrupted = stopped = False
         while pending:
@@ -181,7 +187,15 @@ class Fleet:
                 for control in wait(list(pending), max(0.0, until - now)):
                     assert isinstance(control, Connection)
                     message = self._receive(control)
-                    if isinstance(message, Progress):
+                    if isinstance(message, Ready):
+                        unready -= 1
+                        if not unready:
+                            start = time.monotonic() + SETUP_S
+                            edges = [start + load.warm_s, start + load.warm_s + load.measure_s]
+                            deadline = edges[1] + GRACE_S
+                            for other in pending:
+                                other.send(start)
+                    elif isinstance(message, Progress):
                         latest[pending[control]] = message
                         if on_progress(_sum(latest.values())) and not stopped:
                             stopped = True

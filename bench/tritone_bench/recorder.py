@@ -23,9 +23,9 @@ _INTERNAL = 13
 class Recorder:
     """Counts within the window of a task; times are ``time.monotonic()`` seconds."""
 
-    def __init__(self, task: Task) -> None:
-        self._from = task.measure_from
-        self._to = task.measure_to
+    def __init__(self, task: Task, start: float) -> None:
+        self._from = start + task.warm_s
+        self._to = self._from + task.measure_s
         self._due = array("d")
         self._latency = array("f")
         self._outcome = bytearray()

@@ -15,10 +15,11 @@ from pathlib import Path
 from tritone_bench import calls, machine, reference, results
 from tritone_bench.errors import BenchError, UsageError
 from tritone_bench.fleet import Fleet, Interrupted
+from tritone_bench.roof_process import measure_roof
 from tritone_bench.run import Run
 from tritone_bench.screen import Screen
 from tritone_bench.search import Bench
-from tritone_bench.service import Service, parse_address, service_at
+from tritone_bench.service import Service, is_listening, is_local, parse_address, service_at
 from tritone_bench.task import Report
 from tritone_bench.usage import UsageMeter, total_cores
 
@@ -56,6 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME|DIR", help="model of a service started here")
     add("--engine", help="engine of a service started here")
     add("--threads", type=int, metavar="N", help="CPU threads of a service started here")
+    add(
+        "--roof", type=float, default=0.0, metavar="N", help="chunks/s of the engine alone, where it cannot be measured"
+    )
     add("--out", type=Path, metavar="DIR", help="where results go (default bench/results)")
     add("--quick", action="store_true", help="shorter steps: about two minutes in all, less certain")
 
@@ -128,9 +132,11 @@ def session(args: argparse.Namespace, kind: str) -> Iterator[Session]:
     when = results.now()
     folder = results.prepare_folder(args.out or results.default_folder(), when)
     slots = args.max_streams or default_slots(machine.machine())
+    roof = _roof(args, host, port, screen)
     try:
         with service_at(host, port, args.metrics_port, serve_options(args, slots), screen.say) as service:
             session = _prepared(args, kind, when, screen, service, spoken, folder)
+            session.run.roof_chunks_per_s = roof
             with session.fleet:
                 try:
                     yield session
@@ -199,6 +205,19 @@ def _prepared(
     return Session(args, screen, service, members, bench, spoken, run, folder, min(most, slots) if slots else most)
 
 
+def _roof(args: argparse.Namespace, host: str, port: int, screen: Screen) -> float | None:
+    """What the engine does alone, as long as no service of this machine uses it."""
+    if args.roof:
+        return float(args.roof)
+    if not is_local(host) or is_listening(host, port):
+        return None
+    screen.show("  the engine alone, before the service is started")
+    gpu = "gpu" in machine.machine()
+    found = measure_roof(_engine_options(args), gpu=gpu, seconds=0.7 if args.quick else 2.0)
+    screen.clear()
+    return found
+
+
 def default_slots(facts: Mapping[str, str]) -> int:
     """Slots of a service started here when nobody says how many; more than the machine can be expected to carry."""
     return DEFAULT_GPU_SLOTS if "gpu" in facts else DEFAULT_SLOTS
@@ -206,7 +225,11 @@ def default_slots(facts: Mapping[str, str]) -> int:
 
 def serve_options(args: argparse.Namespace, slots: int) -> list[str]:
     """Options of `tritone serve` for a service started here."""
-    options = ["--max-streams", str(slots)]
+    return ["--max-streams", str(slots), *_engine_options(args)]
+
+
+def _engine_options(args: argparse.Namespace) -> list[str]:
+    options = []
     for name in ("model", "engine", "threads"):
         value = getattr(args, name)
         if value is not None:

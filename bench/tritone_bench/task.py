@@ -32,10 +32,10 @@ class Task:
         streams: live streams to hold; with `arrivals_per_s`, only the first ones.
         calls: what streams say.
         options: stream options of every START request.
-        start: ``time.monotonic()`` at which the first chunk exists; the clock is the machine's, not the process's.
         ramp_s: streams begin at random moments of so many seconds.
-        measure_from, measure_to: ``time.monotonic()`` bounds; chunks that are due between them count.
-        drain_s: how long to wait for answers after `measure_to`.
+        warm_s: seconds from the start until chunks count.
+        measure_s: seconds for which they count.
+        drain_s: how long to wait for answers after that.
         stall_s: without any answer for so long the service is given up.
         timing_every: one request in so many asks for the server's stage times; 0: none.
         threshold_s: latency above which chunks are counted in `Progress.over`.
@@ -50,10 +50,9 @@ class Task:
     streams: int
     calls: list[Call]
     options: dict[str, ParameterValue]
-    start: float
     ramp_s: float
-    measure_from: float
-    measure_to: float
+    warm_s: float
+    measure_s: float
     drain_s: float = 5.0
     stall_s: float = 10.0
     timing_every: int = 20
@@ -74,10 +73,10 @@ class Mistake:
 
 @dataclass
 class Report:
-    """What one generator process saw between `measure_from` and `measure_to`, unless said otherwise.
+    """What one generator process saw in the measured window, unless said otherwise.
 
     Attributes:
-        due_s: float64 [chunks], when each chunk was due, seconds after `measure_from`.
+        due_s: float64 [chunks], when each chunk was due, seconds after the window opened.
         latency_s: float32 [chunks], from due to answered; up to the end of the run where no answer came.
         outcome: uint8 [chunks], `Outcome`.
         lag_s: float32 [sends], sent minus due where the stream was free to send.
@@ -107,6 +106,11 @@ class Report:
     fatal: str | None = None
     cpu_s: float = 0.0
     most_live: int = 0
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A generator process is connected; it waits for a ``time.monotonic()`` to start at, the same for all."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import os
 import random
 import secrets
 import select
-import signal
 import time
 from heapq import heappop, heappush
 from multiprocessing.connection import Connection
@@ -22,7 +21,7 @@ from tritone_bench.errors import BenchError
 from tritone_bench.http2 import Answer, Http2Connection
 from tritone_bench.line import Line, Script
 from tritone_bench.recorder import Recorder
-from tritone_bench.task import Report, Task
+from tritone_bench.task import Ready, Report, Task
 
 RETRY_S = 1.0
 PRIORITY = -10
@@ -39,12 +38,12 @@ class Worker:
         self._random = random.Random(task.seed)  # noqa: S311
         self._scripts = [Script(call) for call in task.calls]
         self._options = kserve.options(task.options)
-        self._recorder = Recorder(task)
+        self._recorder = Recorder(task, 0.0)
         self._heap: list[tuple[float, int, Line]] = []  # lines that are free, by when they have something to do
         self._pushed = 0
         self._sent = 0
         self._lines: set[Line] = set()
-        self._stop_at = task.measure_to
+        self._stop_at = 0.0
         self._connections: list[Http2Connection[Line]] = []
 
     def run(self) -> Report:
@@ -56,10 +55,18 @@ class Worker:
         task = self._task
         for _ in range(task.connections):
             self._connections.append(Http2Connection(task.host, task.port, kserve.METHOD))
+        self._control.send(Ready())
+        start = self._control.recv()
+        if not isinstance(start, float):  # told to stop before it began
+            for connection in self._connections:
+                connection.close()
+            return self._recorder.report(0.0, [])
+        self._recorder = Recorder(task, start)
+        self._stop_at = start + task.warm_s + task.measure_s
         for number in range(task.streams):
             line = Line(number % task.connections)
-            self._begin(line, task.start + self._random.uniform(0.0, max(task.ramp_s, PERIOD_S)))
-        next_arrival = task.start + self._gap() if task.arrivals_per_s else float("inf")
+            self._begin(line, start + self._random.uniform(0.0, max(task.ramp_s, PERIOD_S)))
+        next_arrival = start + self._gap() if task.arrivals_per_s else float("inf")
         gc.freeze()
         gc.disable()  # nothing here makes cycles, and a collection is a pause for every stream
 
@@ -196,10 +203,10 @@ def main(control: Connection) -> None:
     """Entry point of a generator process: takes tasks from its parent until there are no more."""
     with contextlib.suppress(OSError):  # only an administrator may: the instrument goes before what it measures
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us what to do
     try:
         while (task := control.recv()) is not None:
-            control.send(_outcome(task, control))
+            if isinstance(task, Task):  # a word to stop that came after the end of a task means nothing
+                control.send(_outcome(task, control))
     except (EOFError, BrokenPipeError, KeyboardInterrupt):
         return  # the parent is gone
 
