@@ -22,7 +22,7 @@ class GraphBuilder:
 
     Args:
         weights: parameters by name, float32.
-        half: store weights as float16 and cast them to float32 in the graph; engines fold the casts away.
+        half: store matrices and kernels as float16 and cast them to float32 in the graph; engines fold the casts away.
     """
 
     def __init__(self, weights: Mapping[str, NDArray[Any]], *, half: bool) -> None:
@@ -51,7 +51,8 @@ class GraphBuilder:
 
     def weight(self, name: str) -> str:
         """Return the float32 value of a parameter, stored under its public name."""
-        if not self._half:
+        # Vectors (norms, biases, statistics) are a hundredth of the bytes and trained ones lose accuracy when rounded.
+        if not self._half or self._weights[name].ndim < 2:
             if name not in self._initialisers:
                 self._initialisers[name] = numpy_helper.from_array(self._weights[name], name)
             return name

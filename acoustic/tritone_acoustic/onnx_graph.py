@@ -38,7 +38,7 @@ def build_model(
     Args:
         config: sizes of the network.
         weights: all parameters and running statistics under their public names, float32.
-        half: store the weights as float16; arithmetic is float32 either way.
+        half: store the matrices and kernels as float16; arithmetic is float32 either way.
         metadata: notes to store in the file.
 
     Returns:

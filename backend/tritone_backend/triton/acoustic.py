@@ -86,7 +86,7 @@ def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> _Acousti
 def _digest(spec: AcousticSpec, sessions: Sequence[Session[_Samples, _LogProbs]], logprobs: _LogProbs) -> float:
     for row, session in enumerate(sessions):
         assert isinstance(session, _AcousticSession)
-        session.logprobs = logprobs[row]
+        session.logprobs = logprobs[row].copy()  # the engine reuses its buffers while this is being sent
     return 0.0
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic
@@ -32,6 +33,8 @@ from tritone_backend.triton.repository import ModelSettings
 
 SEQUENCE_START, SEQUENCE_END = 1, 2
 DEFAULT_MAX_BATCH = 32
+SENDERS = 4
+"""Threads that hand answers to Triton: each answer is a round trip that the batch loop need not wait for."""
 
 
 def read_settings(args: Mapping[str, str]) -> ModelSettings:
@@ -70,6 +73,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._read_payload = read_payload
         self._write_result = write_result
         self._logger = pb_utils.Logger
+        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
         try:
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
             spec = engine.spec
@@ -126,6 +130,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
     def finalize(self) -> None:
         """Answer what is queued and stop."""
         self._loop.stop()
+        self._senders.shutdown()
         self._metrics.stop()
 
     def _dump_to(self, model: str) -> DumpTo:
@@ -143,6 +148,9 @@ class StreamingService(Generic[PayloadT, ResultT]):
         wanted = request.requested_output_names()
 
         def reply(result: ResultT | StreamError, stages: StageTimes) -> None:
+            self._senders.submit(send, result, stages)
+
+        def send(result: ResultT | StreamError, stages: StageTimes) -> None:
             try:
                 if isinstance(result, StreamError):
                     code = getattr(pb_utils.TritonError, _TRITON_CODES[result.code])
