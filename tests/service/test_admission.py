@@ -64,7 +64,7 @@ async def test_ten_rounds_of_64_streams_killed_in_mid_call(small, recordings):
 
     async def call(client: Client, pause: float) -> list[Final]:
         events = []
-        async with client.stream() as stream:
+        async with client.stream(endpointing_ms=300) as stream:
             for begin in range(0, len(samples), 4800):
                 events += await stream.send(samples[begin : begin + 4800])
                 await asyncio.sleep(pause)

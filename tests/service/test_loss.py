@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.triton, pytest.mark.slow]
 async def call(addresses, samples: bytes, pause: float, disturb=None) -> list[Final]:
     """Stream a recording; ``disturb(i)`` runs before chunk i."""
     events = []
-    async with Client(addresses) as client, client.stream(words=True) as stream:
+    async with Client(addresses) as client, client.stream(words=True, endpointing_ms=300) as stream:
         for i, begin in enumerate(range(0, len(samples), 4800)):
             if disturb:
                 await disturb(i)

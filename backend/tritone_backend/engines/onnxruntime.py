@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from time import perf_counter_ns
 from typing import Any
 
@@ -13,7 +15,6 @@ from numpy.typing import NDArray
 from tritone_backend.engines.base import EngineTiming
 from tritone_backend.engines.graph_cache import optimised_graph
 from tritone_backend.errors import EngineError, ModelError
-from tritone_backend.profiling.spans import span
 from tritone_backend.spec import AcousticSpec
 
 _STATE_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16, "tensor(float)": np.float32}
@@ -36,11 +37,13 @@ class OnnxRuntimeEngine:
         """
         self.spec = spec
         self.timing = EngineTiming(0.0, 0.0, 0.0)
+        self._threads = threads or len(os.sched_getaffinity(0))
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        # One thread a run, and a batch in as many parts as there are threads: ONNX Runtime's own threads cut matrix
+        # products where it suits them, and then a stream's result depends in its last bits on its neighbours.
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # Idle threads must not burn the cores that Triton and the decoder need between batches.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._helpers = ThreadPoolExecutor(max(1, self._threads - 1), thread_name_prefix="network")
         options.log_severity_level = 3
         try:
             self._session = optimised_graph(spec.onnx, options)
@@ -69,22 +72,27 @@ class OnnxRuntimeEngine:
     ) -> NDArray[np.float32]:
         """See :class:`Engine`."""
         begin = perf_counter_ns()
-        with span("copy_in"):
-            state = self._pool[slots]
-            state[fresh] = 0
-            inputs = {"signal": signal.astype(np.int32)[:, :, None], "state": state}
+        state = self._pool[slots]
+        state[fresh] = 0
+        samples = signal.astype(np.int32)[:, :, None]
         loaded = perf_counter_ns()
+        parts = min(self._threads, len(slots))
+        edges = [len(slots) * part // parts for part in range(parts + 1)]
+        pieces = [(samples[first:last], state[first:last]) for first, last in pairwise(edges)]
         try:
-            with span("network"):
-                logprobs, following = self._session.run(["logprobs", "state_next"], inputs)
+            others = [self._helpers.submit(self._run, *piece) for piece in pieces[1:]]
+            answers = [self._run(*pieces[0]), *(other.result() for other in others)]
         except Exception as error:  # see __init__
             raise EngineError(f"the network failed on a batch of {len(slots)}: {_first_line(error)}") from None
         ran = perf_counter_ns()
-        with span("copy_out"):
-            self._pool[slots] = following
+        self._pool[slots] = np.concatenate([following for _, following in answers])
+        result = np.concatenate([logprobs for logprobs, _ in answers])
         self.timing = EngineTiming((loaded - begin) / 1e3, (ran - loaded) / 1e3, (perf_counter_ns() - ran) / 1e3)
-        result: NDArray[np.float32] = logprobs
         return result
+
+    def _run(self, signal: NDArray[np.int32], state: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        logprobs, following = self._session.run(["logprobs", "state_next"], {"signal": signal, "state": state})
+        return logprobs, following
 
     def _check_graph(self) -> type[np.floating[Any]]:
         """Compare the graph's inputs and outputs with the spec; return the type of its state."""

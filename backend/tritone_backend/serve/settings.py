@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritone_backend.engines.choose import ENGINES
 from tritone_backend.serve.errors import ServeError
 
-ENGINES = ("auto", "onnxruntime", "tensorrt", "torch")
 MAX_STREAMS_LIMIT = 65_536
 PROBE_SLOTS = 1
 
@@ -23,7 +23,7 @@ class ServeSettings:
 
     Attributes:
         model_dir: folder with model.toml and the weights it names.
-        engine: one of `ENGINES`.
+        engine: one of `engines.choose.ENGINES`.
         max_streams: live streams that may be open at once; one more is refused.
         idle_timeout_s: seconds without a request after which a stream is closed and its slot freed.
         threads: threads of a CPU engine; 0 leaves the choice to the engine.
