@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 
+from tritone_backend.engines.choose import ENGINES
 
 EXAMPLE = """example:
   tritone serve --max-streams 64
@@ -47,8 +48,7 @@ def run(args: argparse.Namespace) -> int:
         BackendError: wrong options, a missing part, or a server that cannot be kept alive.
     """
     from tritone_backend.models.registry import find_model
-    from tritone_backend.engines.choose import ENGINES
-from tritone_backend.serve.settings import ServeSettings
+    from tritone_backend.serve.settings import ServeSettings
     from tritone_backend.serve.supervisor import Supervisor
 
     settings = ServeSettings(
