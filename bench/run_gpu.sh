@@ -20,7 +20,7 @@ measure() {
 }
 for group in ${*:-check speed naive sweep}; do
     case $group in
-        check) measure check 75 --sections parity,kernels,independence ;;
+        check) measure check 90 --sections parity,kernels,independence ;;
         speed) measure speed 70 --sections ladder,profile,slots ;;
         naive) measure naive 35 --sections naive ;;
         sweep) measure sweep 50 --sections sweep --batch 1024 ;;

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("triton")
 if not torch.cuda.is_available():
-    os.environ["TRITON_INTERPRET"] = "1"
+    os.environ["TRITON_INTERPRET"] = "1"  # read when triton is imported, so it comes first
+pytest.importorskip("triton")
 
 from tritone_backend.engines.torch_gpu import TorchEngine
 
