@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tritone_backend.engines import create_engine
 from tritone_backend.errors import EngineError, ModelError
 from tritone_backend.models.registry import find_model

@@ -4,7 +4,6 @@ import asyncio
 import sys
 
 import numpy as np
-
 from tritone_client import Client
 
 

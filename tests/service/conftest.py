@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-
 from tritone_backend.serve import running_server
 
 AUDIO = Path(__file__).resolve().parents[1] / "audio"

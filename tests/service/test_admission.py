@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 from tritonclient.utils import InferenceServerException
-
-from tests.service.raw import Raw, new_id
 from tritone_backend.serve import running_server
 from tritone_client import Client, Final
+
+from tests.service.raw import Raw, new_id
 
 pytestmark = pytest.mark.triton
 

@@ -119,7 +119,7 @@ async def test_an_empty_stream_has_no_words(raw):
 
 async def test_stage_times_come_when_asked_for(raw):
     stream = new_id()
-    events, timing = await raw.audio(stream, SILENCE, start=True, timing=True)
+    _, timing = await raw.audio(stream, SILENCE, start=True, timing=True)
     config = await raw.client.get_model_config("streaming_asr", as_json=True)
     names = config["config"]["parameters"]["timing_names"]["string_value"].split(",")
     stages = dict(zip(names, timing[0].tolist(), strict=True))

@@ -5,9 +5,9 @@ import random
 
 import numpy as np
 import pytest
+from tritone_client import Client, Final
 
 from tests.service.raw import Raw, new_id
-from tritone_client import Client, Final
 
 pytestmark = pytest.mark.triton
 

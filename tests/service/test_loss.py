@@ -8,7 +8,6 @@ import sys
 
 import psutil
 import pytest
-
 from tritone_backend.serve import running_server
 from tritone_backend.serve.ports import free_ports
 from tritone_client import Client, Final

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tritone_backend.serve import running_server
 
 from tests.service.raw import Raw, new_id
-from tritone_backend.serve import running_server
 
 pytestmark = [pytest.mark.triton, pytest.mark.slow]
 
@@ -18,8 +18,9 @@ PARITY = Path(__file__).resolve().parents[1] / "fixtures" / "parity"
 def reference_model(tmp_path_factory) -> Path:
     """A model folder of T-one's size, exported from the weights that the reference was computed with."""
     torch = pytest.importorskip("torch", reason="exporting needs PyTorch")
-    from tests.fixtures.parity.fill import fill
     from tritone_client.cli.main import main
+
+    from tests.fixtures.parity.fill import fill
 
     folder = tmp_path_factory.mktemp("parity")
     rows = (PARITY / "t_one_parameters.tsv").read_text(encoding="utf-8").splitlines()[1:]

@@ -86,7 +86,7 @@ class OnnxRuntimeEngine:
             raise EngineError(f"the network failed on a batch of {len(slots)}: {_first_line(error)}") from None
         ran = perf_counter_ns()
         self._pool[slots] = np.concatenate([following for _, following in answers])
-        result = np.concatenate([logprobs for logprobs, _ in answers])
+        result: NDArray[np.float32] = np.concatenate([logprobs for logprobs, _ in answers])
         self.timing = EngineTiming((loaded - begin) / 1e3, (ran - loaded) / 1e3, (perf_counter_ns() - ran) / 1e3)
         return result
 
