@@ -43,6 +43,7 @@ class Usage:
         batch: mean number of streams in one network step, None without metrics.
         steps_per_s: network steps per second.
         loop_busy: share of the time that the model's loop worked.
+        other_cores: what all other programs of this machine took, and what its host withheld from it.
     """
 
     service_cores: float | None = None
@@ -54,6 +55,7 @@ class Usage:
     batch: float | None = None
     steps_per_s: float | None = None
     loop_busy: float | None = None
+    other_cores: float | None = None
 
 
 @dataclass

@@ -69,8 +69,17 @@ class Run:
         return self.confirmed or (self.levels[-1] if self.levels else None)
 
     def memory_per_stream(self, level: Level) -> float | None:
-        """MiB per stream above the idle service, or None when it was not seen."""
-        if self.idle_mib is None or not level.usage.service_mib:
+        """MiB per stream, or None when the service's memory was not seen.
+
+        Between the smallest load and this one where there are two, because the first load also fills caches that no
+        further stream needs; otherwise above the idle service.
+        """
+        if not level.usage.service_mib:
+            return None
+        least = min((one for one in self.levels if one.usage.service_mib), key=lambda one: one.streams, default=level)
+        if level.streams > least.streams and least.usage.service_mib:
+            return max(0.0, level.usage.service_mib - least.usage.service_mib) / (level.streams - least.streams)
+        if self.idle_mib is None:
             return None
         return max(0.0, level.usage.service_mib - self.idle_mib) / max(1, level.streams)
 

@@ -55,7 +55,9 @@ class Screen:
         numbers = " " * 50
         if level.chunks:
             numbers = f"{level.chunks_per_s:9.1f} chunks/s   p50 {level.p50_ms:7.1f}   p99 {level.p99_ms:7.1f} ms"
-        sys.stderr.write(f"  {step:8}{level.streams:6} streams {numbers:50}   {level.failed or 'ok'}\n")
+        others = level.usage.other_cores or 0.0
+        beside = f" (other programs: {others:.1f} cores)" if others > 0.2 else ""
+        sys.stderr.write(f"  {step:8}{level.streams:6} streams {numbers:50}   {level.failed or 'ok'}{beside}\n")
         sys.stderr.flush()
 
 
@@ -95,11 +97,12 @@ def details(level: Level, run: Run) -> list[str]:
         server = usage.server_cores or 0.0
         lines.append(
             f"  CPU       service {usage.service_cores:.2f} of {run.machine.get('cores', '?')} cores "
-            f"({server:.2f} gRPC and Triton, {usage.service_cores - server:.2f} model)"
+            f"({server:.2f} gRPC and Triton, {usage.service_cores - server:.2f} model), "
+            f"other programs {usage.other_cores or 0.0:.2f}"
         )
     if usage.service_mib:
         per_stream = run.memory_per_stream(level)
-        more = f", {per_stream:.2f} MiB per stream above idle" if per_stream is not None else ""
+        more = f", {per_stream:.2f} MiB per stream" if per_stream is not None else ""
         lines.append(f"  memory    service {usage.service_mib:.0f} MiB{more}")
     if usage.gpu_percent is not None:
         lines.append(f"  GPU       {usage.gpu_percent:.0f} % busy, {usage.gpu_mib or 0:.0f} MiB")

@@ -32,6 +32,7 @@ class _Reading:
     cpu: dict[int, float]  # processor seconds by process id
     models: set[int]  # of them, those that run models
     when: float
+    machine: float  # processor seconds of the whole machine, those withheld by its host included
     counters: dict[str, float]
 
 
@@ -71,7 +72,7 @@ class UsageMeter:
                 cpu[process.pid] = times.user + times.system
                 if MODEL_PROCESS.startswith(process.name()[:15]) and process.name():
                     models.add(process.pid)
-        self._marks.append(_Reading(cpu, models, time.monotonic(), self.counters()))
+        self._marks.append(_Reading(cpu, models, time.monotonic(), _busy_s(), self.counters()))
 
     def counters(self) -> dict[str, float]:
         """The counters of `streaming_asr` among the service's metrics, by name; empty when out of reach."""
@@ -100,19 +101,22 @@ class UsageMeter:
                 total += memory.rss - getattr(memory, "shared", 0)
         return total / 2**20 if total else None
 
-    def result(self) -> dict[str, float | None]:
-        """Fields of `level.Usage` that this meter knows; empty as long as the window is open."""
+    def result(self, generator_cores: float) -> dict[str, float | None]:
+        """Fields of `level.Usage` that this meter knows; nearly none as long as the window is open."""
         if len(self._marks) < 2:
-            return {}
+            return {"generator_cores": generator_cores}
         first, last = self._marks[:2]
         wall = max(1e-9, last.when - first.when)
         spent = {pid: cpu - first.cpu.get(pid, 0.0) for pid, cpu in last.cpu.items()}
-        result: dict[str, float | None] = {}
+        result: dict[str, float | None] = {"generator_cores": generator_cores}
         if spent:
             models = first.models | last.models
             result["service_cores"] = sum(spent.values()) / wall
             result["server_cores"] = sum(cpu for pid, cpu in spent.items() if pid not in models) / wall
             result["service_mib"] = self._memory_mib
+            result["other_cores"] = max(
+                0.0, (last.machine - first.machine - sum(spent.values())) / wall - generator_cores
+            )
         if self._gpu:
             result["gpu_percent"] = sum(use for use, _ in self._gpu) / len(self._gpu)
             result["gpu_mib"] = max(memory for _, memory in self._gpu)
@@ -148,6 +152,11 @@ class UsageMeter:
             rows = [[float(cell) for cell in row.split(",")] for row in shown.strip().splitlines()]
             if rows:
                 self._gpu.append((sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows)))
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0))
 
 
 def _growth(first: dict[str, float], last: dict[str, float], name: str) -> float:

@@ -88,6 +88,22 @@ def test_what_must_not_be_believed(changes: dict[str, object], error: type[Excep
         search(Pretended(50, **changes))
 
 
+def test_a_failure_beside_busy_programs_is_tried_again() -> None:
+    class Disturbed(Pretended):
+        def measure(self, load: Load) -> tuple[Level, Report]:
+            level, report = super().measure(load)
+            level.usage.other_cores = 99.0
+            if len(self.tried) == 1:
+                level.failed = "p99 300 ms is above 100 ms"
+            return level, report
+
+    bench = Disturbed(40)
+    outcome = search(bench, guess=32)
+    assert outcome.confirmed is not None
+    assert outcome.confirmed.streams >= 38
+    assert [streams for streams, _ in bench.tried[:2]] == [32, 32]
+
+
 def test_an_interruption_keeps_what_was_measured() -> None:
     class Interrupting(Pretended):
         def measure(self, load: Load) -> tuple[Level, Report]:

@@ -11,7 +11,7 @@ from tritone_bench.run import Run
 
 LEVEL_HEAD = (
     "streams", "chunks/s", "p50 ms", "p95 ms", "p99 ms", "p99.9 ms", "max ms", "late", "lost", "wrong",
-    "service cores", "generator cores", "batch", "verdict",
+    "service cores", "generator cores", "other cores", "batch", "verdict",
 )  # fmt: skip
 HOW = (
     "Every stream sends one chunk per 300 ms on a schedule that answers cannot delay, at a random phase. Latency runs "
@@ -98,7 +98,8 @@ def cells(level: Level) -> list[str]:
         str(level.streams), f"{level.chunks_per_s:.1f}", f"{level.p50_ms:.1f}", f"{level.p95_ms:.1f}",
         f"{level.p99_ms:.1f}", f"{level.p999_ms:.1f}", f"{level.max_ms:.1f}", str(level.late), str(level.lost),
         str(level.wrong), "" if usage.service_cores is None else f"{usage.service_cores:.2f}",
-        f"{usage.generator_cores:.2f}", "" if usage.batch is None else f"{usage.batch:.1f}", level.failed or "ok",
+        f"{usage.generator_cores:.2f}", "" if usage.other_cores is None else f"{usage.other_cores:.2f}",
+        "" if usage.batch is None else f"{usage.batch:.1f}", level.failed or "ok",
     ]  # fmt: skip
 
 
