@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def demo() -> int:
     print("tritone: starting tritonserver on the CPU ...", flush=True)
     with running_server(model="default") as server:
         print(f"tritone: ready on {server.address}; streaming {len(recordings)} recordings in real time", flush=True)
-        return main(["transcribe", "--server", server.address, "--realtime", *map(str, recordings)])
+        return main(
+            ["transcribe", "--server", server.address, "--realtime", *(os.path.relpath(path) for path in recordings)]
+        )
 
 
 if __name__ == "__main__":
