@@ -108,7 +108,7 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def turned_away(self, stream_id: int, error: StreamError, now: float) -> None:
         """Count a rejected request: a refusal when it asked for a slot in vain, else a mistake of its client."""
-        refused = error.code in (Code.FULL, Code.DRAINING)
+        refused = error.code is Code.FULL
         count(self._counters.refused if refused else self._counters.rejected, error.reason)
         event = "refused" if refused else "rejected"
         self._journal.note(now, event, stream_id, error.reason, live=len(self._table), slots=self._table.capacity)

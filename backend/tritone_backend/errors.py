@@ -29,7 +29,6 @@ class Code(str, Enum):
     """Machine-readable reason of a rejected request: the wire contract that clients rely on."""
 
     FULL = "full"
-    DRAINING = "draining"
     UNKNOWN_STREAM = "unknown-stream"
     DUPLICATE_START = "duplicate-start"
     BAD_OPTION = "bad-option"
@@ -60,4 +59,4 @@ class StreamError(BackendError):
     @property
     def ends_stream(self) -> bool:
         """Whether the stream is gone after this error; otherwise the request simply had no effect."""
-        return self.code in (Code.FULL, Code.DRAINING, Code.UNKNOWN_STREAM, Code.INTERNAL)
+        return self.code in (Code.FULL, Code.UNKNOWN_STREAM, Code.INTERNAL)

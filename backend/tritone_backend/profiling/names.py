@@ -21,7 +21,7 @@ STAGES = {
     "copy_out": "log-probs and state to where they are kept; of the whole batch",
     "endpoint": "where phrases begin and end; of the whole batch",
     "decode": "log-probs to characters, words and events; of the whole batch",
-    "pack": "events to bytes and their way to Triton; the `timing` output holds the first part of it",
+    "pack": "the answer handed to a sender; it goes to Triton beside the next batch",
 }
 """The stages a chunk passes, in order, and what they cover. They do not overlap."""
 
@@ -65,7 +65,7 @@ class Metric:
     values: tuple[str, ...] = ()
 
 
-REFUSALS = ("full", "overloaded", "draining")
+REFUSALS = ("full", "overloaded")
 REJECTIONS = ("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "internal")
 
 SLOTS = Metric("tritone_streams_slots", Kind.GAUGE, "streams", "Streams that fit at once")

@@ -166,7 +166,6 @@ class StreamingService(Generic[PayloadT, ResultT]):
 
 _TRITON_CODES = {
     Code.FULL: "UNAVAILABLE",
-    Code.DRAINING: "UNAVAILABLE",
     Code.UNKNOWN_STREAM: "NOT_FOUND",
     Code.DUPLICATE_START: "ALREADY_EXISTS",
     Code.OVERLAP: "INVALID_ARG",
