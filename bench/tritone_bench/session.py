@@ -192,6 +192,7 @@ def _prepared(
             "server": service.version,
             "ready": service.ready_line,
             **service.parameters,
+            "model": Path(service.parameters.get("model", "")).name,  # a report names no folder of a machine
         },
         settings=_settings(args, spoken),
         threshold_ms=args.latency_threshold,
