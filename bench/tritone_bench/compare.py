@@ -176,7 +176,7 @@ def _level(level: Level) -> list[str]:
 
 
 def _p99(run: Run, name: str, style: str) -> svg.Series:
-    levels = sorted((level for level in run.levels if level.chunks), key=lambda level: level.streams)
+    levels = run.best_levels()
     failed = frozenset(index for index, level in enumerate(levels) if level.failed)
     return svg.Series(name, [(float(level.streams), level.p99_ms) for level in levels], style, failed)
 

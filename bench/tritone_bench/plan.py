@@ -16,8 +16,9 @@ from tritone_bench.screen import out
 EXAMPLE = """example:
   tritone bench plan --streams 100000 --from bench/results/RUN --price-per-hour 2.5
 """
-# Bytes of one request and its answer on the wire beside the audio: protobuf, gRPC, HTTP/2, TCP/IP (measured 0.3 kB).
-OVERHEAD_UP, OVERHEAD_DOWN = 300, 250
+# Bytes on the wire beside the audio, counted: a request's protobuf, gRPC and HTTP/2 (130) in four TCP segments of
+# Ethernet (270) and one acknowledgement; an answer's, with its events (350), and two acknowledgements.
+OVERHEAD_UP, DOWN = 470, 480
 MAX_SIMULATED = 2_000_000
 
 
@@ -99,12 +100,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _share(value: float) -> str:
+    return f"{value:.4%}" if value >= 1e-6 else "less than 0.0001%"
+
+
 def describe(plan: Plan, measured: Run, args: argparse.Namespace) -> list[str]:
     """The plan and what it assumes, as lines."""
     level = measured.confirmed
     assert level is not None
     per_second = args.streams / PERIOD_S
-    up, down = (per_second * size * 8 / 1e9 for size in (CHUNK_BYTES + OVERHEAD_UP, OVERHEAD_DOWN + 100))
+    up, down = (per_second * size * 8 / 1e9 for size in (CHUNK_BYTES + OVERHEAD_UP, DOWN))
     gpu = measured.machine.get("gpu", "")
     kind = f"{measured.machine.get('processor', '?')}, {measured.machine.get('cores', '?')} cores"
     begin = args.streams / args.call_seconds
@@ -112,7 +117,7 @@ def describe(plan: Plan, measured: Run, args: argparse.Namespace) -> list[str]:
         f"{args.streams} live streams: {plan.hosts} hosts like '{measured.host}' ({kind}{gpu and ', '}{gpu})",
         f"  load      {plan.used:.0%} of the measured capacity of {plan.slots} streams a host; "
         f"{plan.used_failed:.0%} with {args.failures} down",
-        f"  refusals  with {args.failures} down: {plan.refusals:.2e} by Erlang B, {plan.simulated:.2e} simulated; "
+        f"  refusals  with {args.failures} down: {_share(plan.refusals)} by Erlang B, {_share(plan.simulated)} simulated; "
         f"at most {plan.peak} streams on one host",
         f"  calls     {begin:.0f} begin per second, {begin * 3600:.0f} in the busy hour, {args.call_seconds:g} s each",
         f"  requests  {per_second:.0f} per second in all, {per_second / plan.hosts:.0f} per host",

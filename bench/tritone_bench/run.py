@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -68,17 +69,26 @@ class Run:
         """The level that stands for the run."""
         return self.confirmed or (self.levels[-1] if self.levels else None)
 
+    def best_levels(self) -> list[Level]:
+        """Measured levels by streams; of several with as many, the one with the lowest p99."""
+        best: dict[int, Level] = {}
+        for level in sorted((level for level in self.levels if level.chunks), key=lambda level: -level.p99_ms):
+            best[level.streams] = level
+        return [best[streams] for streams in sorted(best)]
+
     def memory_per_stream(self, level: Level) -> float | None:
         """MiB per stream, or None when the service's memory was not seen.
 
-        Between the smallest load and this one where there are two, because the first load also fills caches that no
-        further stream needs; otherwise above the idle service.
+        Growth between the first loads, smallest and largest, before any was too much: the first one also fills caches
+        that no further stream needs, and overload leaves memory behind. With a single load, growth above idle.
         """
         if not level.usage.service_mib:
             return None
-        least = min((one for one in self.levels if one.usage.service_mib), key=lambda one: one.streams, default=level)
-        if level.streams > least.streams and least.usage.service_mib:
-            return max(0.0, level.usage.service_mib - least.usage.service_mib) / (level.streams - least.streams)
+        carried = list(itertools.takewhile(lambda one: not one.failed, self.levels))
+        seen = [(one.streams, one.usage.service_mib) for one in carried if one.usage.service_mib]
+        (few, least), (many, most) = min(seen, default=(0, 0.0)), max(seen, default=(0, 0.0))
+        if many > few:
+            return max(0.0, most - least) / (many - few)
         if self.idle_mib is None:
             return None
         return max(0.0, level.usage.service_mib - self.idle_mib) / max(1, level.streams)

@@ -106,10 +106,14 @@ def cells(level: Level) -> list[str]:
 def charts(run: Run, level: Level) -> list[str]:
     """The charts for which there is data."""
     found = []
-    levels = sorted((one for one in run.levels if one.chunks), key=lambda one: one.streams)
+    levels = run.best_levels()
     if len({one.streams for one in levels}) > 1:
         found.append(
-            page.card("Latency against streams", _against_streams(levels, run), "Rings: loads that were too much.")
+            page.card(
+                "Latency against streams",
+                _against_streams(levels, run),
+                "Rings: loads that were too much. Of equal loads the better one.",
+            )
         )
     if run.curve:
         found.append(page.card(f"Latency by percentile at {level.streams} streams", _curve(run)))
