@@ -117,8 +117,8 @@ def describe(plan: Plan, measured: Run, args: argparse.Namespace) -> list[str]:
         f"{args.streams} live streams: {plan.hosts} hosts like '{measured.host}' ({kind}{gpu and ', '}{gpu})",
         f"  load      {plan.used:.0%} of the measured capacity of {plan.slots} streams a host; "
         f"{plan.used_failed:.0%} with {args.failures} down",
-        f"  refusals  with {args.failures} down: {_share(plan.refusals)} by Erlang B, {_share(plan.simulated)} simulated; "
-        f"at most {plan.peak} streams on one host",
+        f"  refusals  with {args.failures} down: {_share(plan.refusals)} by Erlang B, "
+        f"{_share(plan.simulated)} simulated; at most {plan.peak} streams on one host",
         f"  calls     {begin:.0f} begin per second, {begin * 3600:.0f} in the busy hour, {args.call_seconds:g} s each",
         f"  requests  {per_second:.0f} per second in all, {per_second / plan.hosts:.0f} per host",
         f"  network   {up:.2f} Gbit/s in, {down:.2f} Gbit/s out in all; {1e3 * up / plan.hosts:.1f} Mbit/s in per host",
