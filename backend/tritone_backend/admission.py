@@ -78,7 +78,7 @@ class Admission(Generic[PayloadT, ResultT]):
                 f"no free slot: {taken} of {taken} are taken; try again in {RETRY_AFTER_S:g} s or raise --max-streams",
                 retry_after_s=RETRY_AFTER_S,
             )
-        if self.headroom.overloaded(now):
+        if len(self._table) and self.headroom.overloaded(now):
             raise StreamError(
                 Code.FULL,
                 f"this machine is late with the {len(self._table)} streams it has; try again in {RETRY_AFTER_S:g} s",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -10,11 +9,14 @@ StreamT = TypeVar("StreamT")
 
 
 class SlotTable(Generic[StreamT]):
-    """Streams by id, each in one of ``capacity`` slots. Freed slots are reused last, so that late users show up."""
+    """Streams by id, each in one of ``capacity`` slots.
+
+    A freed slot is reused first: what was never used has no pages, so memory follows the most streams ever alive at once.
+    """
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._free = deque(range(capacity))
+        self._free = list(range(capacity - 1, -1, -1))
         self._streams: dict[int, tuple[int, StreamT]] = {}
 
     def __len__(self) -> int:
@@ -34,11 +36,11 @@ class SlotTable(Generic[StreamT]):
 
     def next_slot(self) -> int:
         """The slot that the next :meth:`add` gives; IndexError when none is free."""
-        return self._free[0]
+        return self._free[-1]
 
     def add(self, stream_id: int, stream: StreamT) -> int:
         """Give a stream a slot. The caller has checked that one is free and that the id is not live."""
-        slot = self._free.popleft()
+        slot = self._free.pop()
         self._streams[stream_id] = (slot, stream)
         return slot
 

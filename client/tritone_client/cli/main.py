@@ -36,6 +36,7 @@ EXTRAS: Final = {
     "onnx": "export",
     "sounddevice": "microphone",
     "huggingface_hub": "hub",
+    "hpack": "bench",
 }
 """Third-party package -> the extra of this distribution that brings it."""
 
