@@ -11,7 +11,7 @@ StreamT = TypeVar("StreamT")
 class SlotTable(Generic[StreamT]):
     """Streams by id, each in one of ``capacity`` slots.
 
-    A freed slot is reused first: what was never used has no pages, so memory follows the most streams ever alive at once.
+    A freed slot is reused first: what was never used has no pages, so memory follows the peak of live streams.
     """
 
     def __init__(self, capacity: int) -> None:
