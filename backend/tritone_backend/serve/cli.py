@@ -24,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--model", default="default", metavar="NAME|DIR", help="acoustic model (default: default)")
     add("--engine", choices=ENGINES, default="auto", help="what runs the network (default: the fastest here)")
     add("--max-streams", type=int, default=256, metavar="N", help="live streams at once (default 256)")
-    add("--idle-timeout", type=float, default=10.0, metavar="S", help="close a silent stream (default 10 s)")
+    add("--idle-timeout", type=float, default=60.0, metavar="S", help="close a silent stream (default 60 s)")
     add(
         "--threads",
         type=int,

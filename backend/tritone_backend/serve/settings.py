@@ -39,7 +39,7 @@ class ServeSettings:
     model_dir: Path
     engine: str = "auto"
     max_streams: int = 256
-    idle_timeout_s: float = 10.0
+    idle_timeout_s: float = 60.0
     threads: int = 0
     host: str = "127.0.0.1"
     grpc_port: int = 8001

@@ -41,7 +41,7 @@ class ModelSettings:
     model: str = "default"
     engine: str = "auto"
     max_streams: int = 256
-    idle_timeout_s: float = 10.0
+    idle_timeout_s: float = 60.0
     threads: int = 0
     max_batch: int = 0
 
