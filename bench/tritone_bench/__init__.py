@@ -1,4 +1,1 @@
-"""Measures a running service: paced load, the most streams it carries, reports, comparison, planning.
-
-It talks to the service over the network alone; nothing here runs inside it.
-"""
+"""Load generator, capacity search, reports over the wire; and engines measured alone (engine*.py, roof*.py)."""
