@@ -56,10 +56,11 @@ def test_wrong_use_is_one_line(words: list[str], text: str) -> None:
 
 def test_the_roof_of_an_engine(tmp_path: Path) -> None:
     model = write_model(tmp_path / "babble")
-    words = ["--model", str(model), "--engine", "onnxruntime", "--batches", "1,4", "--seconds", "0.3", "--json"]
+    words = ["--model", str(model), "--engine", "onnxruntime", "--batches", "1,64", "--seconds", "0.3", "--json"]
     done = tritone("bench", "roof", *words)
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)
-    assert [row["batch"] for row in rows] == [1, 4]
+    assert [row["batch"] for row in rows] == [1, 64]
+    # 64 rows cost this tiny network little more than one: no noise turns that round.
     assert rows[1]["chunks_per_s"] > rows[0]["chunks_per_s"] > 0
     assert rows[0]["p99_ms"] >= rows[0]["p50_ms"] > 0
