@@ -10,7 +10,7 @@ set -euo pipefail
 version=2.60.0
 home="${TRITONE_PERF_ANALYZER_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/tritone/perf_analyzer-$version}"
 program="$home/wheel/perf_analyzer/bin/perf_analyzer"
-libraries="$home/root/usr/lib/x86_64-linux-gnu"
+libraries="$home/system/usr/lib/x86_64-linux-gnu"
 
 die() { echo "tritone: $*" >&2; exit 1; }
 
@@ -40,7 +40,7 @@ install() {
     apt-get "${options[@]}" --quiet update >/dev/null || die "the package lists of trixie cannot be had"
     (cd "$home/debs" && apt-get "${options[@]}" --quiet download \
       libc6 libstdc++6 libgcc-s1 libssl3t64 zlib1g libzstd1 >/dev/null) || die "its libraries cannot be had"
-    for package in "$home"/debs/*.deb; do dpkg-deb -x "$package" "$home/root"; done
+    for package in "$home"/debs/*.deb; do dpkg-deb -x "$package" "$home/system"; done
   fi
   run --version >/dev/null 2>&1 || die "perf_analyzer does not run on this system"
   echo "export PERF_ANALYZER='$here/bench/perf_analyzer.sh'"
