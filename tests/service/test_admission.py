@@ -91,3 +91,15 @@ async def test_ten_rounds_of_64_streams_killed_in_mid_call(small, recordings):
             await live(small, 1, IDLE_S + 2)
         assert await witness == expected
     assert small.pid == pid
+
+
+@pytest.mark.timeout(120)
+async def test_thousands_of_refusals_in_a_row_are_all_answered():
+    """A refused START keeps its place among Triton's candidates; when these ran out, nobody was answered any more."""
+    with running_server(max_streams=1, idle_timeout_s=60.0) as server:
+        async with Raw(server.address) as raw:
+            await raw.audio(new_id(), start=True)
+            for _ in range(40):
+                answers = (raw.audio(new_id(), start=True) for _ in range(50))
+                refusals = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 20)
+                assert all("[tritone:full" in str(refusal) for refusal in refusals)

@@ -10,6 +10,10 @@ from tritone_backend.profiling.names import STAGES
 IDLE_MARGIN_S = 5
 """Triton forgets a silent sequence this much later than we do, so that our error, the clearer one, comes first."""
 
+MIN_CANDIDATES = 65_536
+"""A refused START keeps its place in Triton until it idles out: with 1 024 places, 16 refusals a second made every
+further START wait without an answer. This many carry 1 000 a second at the default idle limit, for 90 MB a model."""
+
 _MODELS = {
     "streaming_asr": (
         "AsrModel",
@@ -63,7 +67,7 @@ def render_repository(target: Path, settings: ModelSettings) -> None:
 
 def _config(name: str, tensors: str, settings: ModelSettings) -> str:
     # Refused streams must reach the model, which alone can refuse them clearly, so Triton gets more room than slots.
-    candidates = max(1024, 4 * settings.max_streams)
+    candidates = max(MIN_CANDIDATES, 4 * settings.max_streams)
     idle_us = int((settings.idle_timeout_s + IDLE_MARGIN_S) * 1e6)
     parameters = "".join(
         f'  {{ key: "{key}" value: {{ string_value: "{_escape(str(value))}" }} }},\n'
