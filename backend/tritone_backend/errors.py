@@ -35,6 +35,9 @@ class Code(str, Enum):
     BAD_AUDIO = "bad-audio"
     OVERLAP = "overlap"
     TOO_LARGE = "too-large"
+    TOO_LONG = "too-long"
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
     INTERNAL = "internal"
 
 

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from tritone_backend.access.caller import Caller
 from tritone_backend.errors import StreamError
 from tritone_backend.profiling.stagetimes import StageTimes, new_stage_times
 
@@ -56,6 +57,7 @@ class Request(Generic[PayloadT, ResultT]):
         parameters: options; read when ``start``.
         reply: called exactly once, on the loop's thread, with the result or the error, and the stage times.
         arrived: ``time.perf_counter()`` when the model got it.
+        caller: whose key it came with; None when the service has no keys.
     """
 
     stream_id: int
@@ -65,6 +67,7 @@ class Request(Generic[PayloadT, ResultT]):
     parameters: Mapping[str, Any]
     reply: Callable[[ResultT | StreamError, StageTimes], None]
     arrived: float
+    caller: Caller | None = None
 
 
 @dataclass
@@ -74,6 +77,8 @@ class Stream(Generic[PayloadT, ResultT]):
     stream_id: int
     session: Session[PayloadT, ResultT]
     last_seen: float
+    opened: float = 0.0
+    caller: Caller | None = None
     slot: int = -1
     fresh: bool = True
     request: Request[PayloadT, ResultT] | None = None

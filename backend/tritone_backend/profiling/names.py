@@ -65,8 +65,11 @@ class Metric:
     values: tuple[str, ...] = ()
 
 
-REFUSALS = ("full", "overloaded")
-REJECTIONS = ("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "internal")
+REFUSALS = ("full", "overloaded", "key-limit")
+REJECTIONS = (
+    *("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "too-long"),
+    *("unauthenticated", "forbidden", "internal"),
+)
 
 SLOTS = Metric("tritone_streams_slots", Kind.GAUGE, "streams", "Streams that fit at once")
 LIVE = Metric("tritone_streams_live", Kind.GAUGE, "streams", "Streams alive")

@@ -38,6 +38,7 @@ class ModelSettings:
         engine: engine's name, or ``auto``.
         max_streams: slots of each model.
         idle_timeout_s: a stream silent for so long is dropped.
+        max_call_s: a stream older than that takes no more audio.
         threads: CPU threads for the network; 0 lets the engine decide.
         max_batch: streams in one network step; 0 lets the engine decide.
     """
@@ -46,6 +47,7 @@ class ModelSettings:
     engine: str = "auto"
     max_streams: int = 256
     idle_timeout_s: float = 60.0
+    max_call_s: float = 14_400.0
     threads: int = 0
     max_batch: int = 0
 

@@ -16,6 +16,7 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
+from tritone_backend.access import Guard
 from tritone_backend.admission import Limits
 from tritone_backend.engines import create_engine
 from tritone_backend.errors import BackendError, Code, StreamError
@@ -75,6 +76,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._logger = pb_utils.Logger
         self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
         try:
+            self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn)
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
             spec = engine.spec
             max_batch = settings.max_batch or DEFAULT_MAX_BATCH
@@ -84,7 +86,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 engine,
                 lambda parameters: open_session(spec, parameters),
                 lambda sessions, logprobs: digest(spec, sessions, logprobs),
-                Limits(settings.max_streams, max_batch, settings.idle_timeout_s),
+                Limits(settings.max_streams, max_batch, settings.idle_timeout_s, settings.max_call_s),
                 profile,
                 Journal(self._logger.log_warn),
                 lambda counters: metrics.tick(counters, profile.histograms),
@@ -106,16 +108,23 @@ class StreamingService(Generic[PayloadT, ResultT]):
         for request in requests:
             reply = self._replier(request)
             try:
+                caller, parameters = None, {}
+                if self._guard:
+                    parameters = _options(json.loads(request.parameters()))
+                    caller = self._guard.check(parameters)
                 flags = request.flags()
                 start = bool(flags & SEQUENCE_START)
+                if start and not self._guard:
+                    parameters = _options(json.loads(request.parameters()))
                 parsed: Request[PayloadT, ResultT] = Request(
                     stream_id=request.correlation_id(),
                     start=start,
                     end=bool(flags & SEQUENCE_END),
                     payload=self._read_payload(request),
-                    parameters=_options(json.loads(request.parameters())) if start else {},
+                    parameters=parameters if start else {},
                     reply=reply,
                     arrived=arrived,
+                    caller=caller,
                 )
             except StreamError as error:
                 self._loop.note_unread(request.correlation_id(), error)
@@ -172,6 +181,9 @@ _TRITON_CODES = {
     Code.BAD_OPTION: "INVALID_ARG",
     Code.BAD_AUDIO: "INVALID_ARG",
     Code.TOO_LARGE: "INVALID_ARG",
+    Code.TOO_LONG: "INVALID_ARG",
+    Code.UNAUTHENTICATED: "INVALID_ARG",  # Triton's errors have no code of their own for these two
+    Code.FORBIDDEN: "INVALID_ARG",
     Code.INTERNAL: "INTERNAL",
 }
 
