@@ -18,9 +18,7 @@ rm -rf "$work/code"
 mkdir -p "$work/code"
 cp -r "$repository/acoustic/tritone_acoustic" "$work/code/"
 export PYTHONPATH="$work/code:$work/data/site${PYTHONPATH:+:$PYTHONPATH}"
-export PYTHONUNBUFFERED=1 TORCHINDUCTOR_CACHE_DIR="$work/inductor" TRITON_CACHE_DIR="$work/triton"
-# torch compiles with half of the cores; the other half is synthesising at that time.
-export TORCHINDUCTOR_COMPILE_THREADS=${TORCHINDUCTOR_COMPILE_THREADS:-8} OMP_NUM_THREADS=2
+export PYTHONUNBUFFERED=1 OMP_NUM_THREADS=2
 printf 'export PYTHON=%q PYTHONPATH=%q PYTHONUNBUFFERED=1\n' "$python" "$PYTHONPATH" >"$work/env"
 
 cd "$work"

@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--first-hours", type=float, default=2.0, help="synthesised hours before the first step")
     train.add_argument("--capacity-hours", type=float, default=200.0, help="hours kept on the device")
     train.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    train.add_argument("--compile", dest="compile_blocks", action="store_true", help="compile the blocks")
+    train.add_argument("--gpus", type=int, default=1, help="GPUs that train together")
     train.add_argument(
         "--graphs",
         dest="capture",
@@ -41,8 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         default=True,
         help="record CUDA graphs (on a GPU; they halve the time of a step)",
     )
-    train.add_argument("--compile-cache", type=Path, default=None, help="compiled kernels of an earlier run")
-    train.add_argument("--init", type=Path, default=None, help="compact checkpoint to start from")
+    train.add_argument("--init", type=Path, default=None, help="model_ema.safetensors or model.onnx to start from")
     train.add_argument("--progress", type=float, default=0.0, help="with --init: place in the schedule, 0 to 1")
     train.add_argument("--max-steps", type=int, default=0, help="stop after so many steps")
     train.add_argument("--check-seconds", type=float, default=90.0, help="time between measurements")

@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import tomllib
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import Tensor
 
 from tritone_acoustic.config import AcousticConfig
@@ -88,6 +90,47 @@ def read_compact(path: Path) -> tuple[AcousticConfig, dict[str, Tensor]]:
         raise TrainingDataError(f"{path} names no architecture: it was not written by training")
     weights = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     return AcousticConfig.from_dict(json.loads(header["config"])), weights
+
+
+def read_exported(path: Path) -> tuple[AcousticConfig, dict[str, Tensor]]:
+    """Reads the weights of an exported model: its initialisers keep the network's names.
+
+    Args:
+        path: a .onnx file beside its model.toml, which names the architecture.
+
+    Returns:
+        As `read_compact`, without counters.
+
+    Raises:
+        TrainingDataError: a file is missing or is not what it should be.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    try:
+        architecture = tomllib.loads(path.with_name("model.toml").read_text(encoding="utf-8"))["architecture"]
+        graph = onnx.load(str(path)).graph
+    except (OSError, KeyError, tomllib.TOMLDecodeError, DecodeError) as error:
+        raise TrainingDataError(f"cannot read {path} and the model.toml beside it ({error})") from error
+    names = AcousticModel(config := AcousticConfig.from_dict(architecture)).state_dict().keys()
+    weights = {
+        item.name: torch.from_numpy(numpy_helper.to_array(item).copy()).float()
+        for item in graph.initializer
+        if item.name in names
+    }
+    return config, weights
+
+
+def read_weights(path: Path) -> tuple[AcousticConfig, dict[str, Tensor]]:
+    """Reads a compact checkpoint or an exported model, by its suffix.
+
+    Args:
+        path: .safetensors or .onnx.
+
+    Returns:
+        The architecture, and float32 weights.
+    """
+    return read_exported(path) if path.suffix == ".onnx" else read_compact(path)
 
 
 def load_compact(path: Path) -> AcousticModel:

@@ -75,7 +75,7 @@ def draw_curve(entries: list[dict[str, Any]], path: Path) -> bool:
 
 
 def collect(run: Path, out: Path) -> None:
-    """Copies what a run has produced so far: weights in parts, metrics, curve, log, compiled kernels.
+    """Copies what a run has produced so far: weights in parts, metrics, curve, log.
 
     Args:
         run: folder of the run.
@@ -85,7 +85,7 @@ def collect(run: Path, out: Path) -> None:
     if (run / COMPACT).exists():
         for part in split_file(run / COMPACT, out):
             say(f"{part.name}: {part.stat().st_size / 2**20:.1f} MiB")
-    for name in (METRICS, "train.log", "compile_cache.bin"):
+    for name in (METRICS, "train.log"):
         source = run / name
         if source.exists() and source.stat().st_size <= _LARGEST:
             shutil.copyfile(source, out / name)

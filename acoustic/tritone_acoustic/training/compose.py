@@ -66,7 +66,7 @@ class Composer:
             recorded = store.recorded and (not store.synthesised or rng.random() < recipe.recorded)
             numbers = store.recorded if recorded else store.synthesised
             number = numbers[int(rng.integers(len(numbers)))]
-            speed = float(rng.uniform(*recipe.speed))
+            speed = float(rng.uniform(*(recipe.recorded_speed if recorded else recipe.speed)))
             if store.lengths[number] / speed < room:
                 return number, speed
         return None

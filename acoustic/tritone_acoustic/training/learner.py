@@ -21,23 +21,30 @@ from tritone_acoustic.network import AcousticModel
 from tritone_acoustic.training.compose import Batch
 from tritone_acoustic.training.fast_front import speed_up
 from tritone_acoustic.training.optimiser import Optimiser
+from tritone_acoustic.training.ranks import Ranks
 from tritone_acoustic.training.recipe import Bucket, Recipe
 from tritone_acoustic.training.spec_augment import SpecMask
+from tritone_acoustic.training.voice_change import VoiceChange
 
 
 class _Forward(nn.Module):
-    """The network with SpecAugment and full-length rows, tensors in and out, as graph capture wants it."""
+    """The network with changed speakers and SpecAugment, tensors in and out, as graph capture wants it."""
 
-    def __init__(self, model: AcousticModel, masks: SpecMask, mixed: bool) -> None:
+    def __init__(self, model: AcousticModel, recipe: Recipe, mixed: bool) -> None:
         super().__init__()
         self.model = model
-        self._masks = masks
+        self._voice = VoiceChange(recipe.voice)
+        self._masks = SpecMask(recipe.time_masks, recipe.band_masks)
         self._mixed = mixed
+
+    def _disturbed(self, mel: Tensor, lengths: Tensor) -> Tensor:
+        with torch.no_grad(), torch.autocast(mel.device.type, enabled=False):
+            return self._masks(self._voice(mel), lengths)
 
     def forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         """Maps float32 [B, N] to float32 log-probabilities [B, T, classes]."""
         with torch.autocast(waveform.device.type, torch.bfloat16, enabled=self._mixed, cache_enabled=False):
-            logprobs: Tensor = self.model(waveform, lengths, self._masks)[0]
+            logprobs: Tensor = self.model(waveform, lengths, self._disturbed)[0]
         return logprobs.float()
 
 
@@ -49,7 +56,7 @@ class Learner:
         recipe: everything else.
         device: where to train.
         seed: of weights, masks and disturbances.
-        compile_blocks: compile the conformer blocks.
+        ranks: who trains along; None trains alone.
         capture: record the forward and backward pass of each batch shape as CUDA graphs.
     """
 
@@ -59,27 +66,25 @@ class Learner:
         recipe: Recipe,
         device: torch.device,
         seed: int,
-        compile_blocks: bool = False,
         capture: bool = False,
+        ranks: Ranks | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.config, self.recipe, self.device = config, recipe, device
         self.model = AcousticModel(config).to(device).train()
         speed_up(self.model)
         self.optimiser = Optimiser(self.model, recipe)
+        self._ranks = ranks
+        if ranks is not None:
+            ranks.attach(self.model)
+            torch.manual_seed(seed + 1000 * ranks.rank)  # the same weights, but other disturbances
+            seed += 1000 * ranks.rank
         self.channel = Channel(device, seed + 1, recipe.channel)
-        self._masks = SpecMask(recipe.time_masks, recipe.band_masks)
-        self._capture, self._compiled = capture and device.type == "cuda", compile_blocks
+        self._capture = capture and device.type == "cuda"
         self._forwards: dict[tuple[int, int], Any] = {}
-        if compile_blocks:
-            # Blocks of one kind share one compiled function: a few compilations instead of one per block.
-            torch._dynamo.config.cache_size_limit = 64
-            for layer in self.model.encoder.layers:
-                layer.compile(dynamic=False)
-            self.model.encoder.pre_encode.compile(dynamic=False)
 
     def prepare(self, bucket: Bucket) -> None:
-        """Compiles and captures a batch shape ahead of time; weights and statistics stay as they are.
+        """Captures a batch shape ahead of time; weights and statistics stay as they are.
 
         A shape that cannot be captured is run without a graph, which is slower but the same.
 
@@ -90,17 +95,17 @@ class Learner:
         before = {name: value.clone() for name, value in self.model.state_dict().items()}
         waveform = torch.randn(bucket.rows, bucket.samples, device=self.device) * 0.05
         lengths = torch.full((bucket.rows,), bucket.samples, device=self.device)
-        forward: Any = _Forward(self.model, self._masks, mixed=self.device.type == "cuda")
+        forward: Any = _Forward(self.model, self.recipe, mixed=self.device.type == "cuda")
         for _ in range(2):
             forward(waveform, lengths).logsumexp(2).sum().backward()
-        how = "compiled" if self._compiled else "plain"
+        how = "plain"
         if self._capture:
             try:
                 forward = torch.cuda.make_graphed_callables(forward, (waveform, lengths))
-                how += ", captured"
+                how = "captured"
             except RuntimeError as error:
                 say(f"no CUDA graph for {bucket.rows} rows: {str(error).splitlines()[0]}")
-                forward = _Forward(self.model, self._masks, mixed=True)
+                forward = _Forward(self.model, self.recipe, mixed=True)
         self._forwards[bucket.rows, bucket.samples] = forward
         self.optimiser.clear()
         self.model.load_state_dict(before)
@@ -109,7 +114,7 @@ class Learner:
     def _forward(self, waveform: Tensor, lengths: Tensor) -> Tensor:
         shape = (waveform.shape[0], waveform.shape[1])
         if shape not in self._forwards:
-            self._forwards[shape] = _Forward(self.model, self._masks, mixed=self.device.type == "cuda")
+            self._forwards[shape] = _Forward(self.model, self.recipe, mixed=self.device.type == "cuda")
         result: Tensor = self._forwards[shape](waveform, lengths)
         return result
 
@@ -157,6 +162,8 @@ class Learner:
         # Per letter, with one letter more per row so that silent rows count and nothing is divided by zero.
         loss = losses.sum() / float(batch.target_lengths.sum() + rows)
         loss.backward()
+        if self._ranks is not None:
+            self._ranks.average_gradients()
         return loss.detach(), self.optimiser.step(progress)
 
     def averaged_model(self) -> AcousticModel:
@@ -197,9 +204,12 @@ class Learner:
         """Starts from given weights (a compact checkpoint), with a fresh optimiser.
 
         Args:
-            weights: a state_dict of the same architecture.
+            weights: a state_dict of the same architecture; counters may be missing.
         """
         own = self.model.state_dict()
-        self.model.load_state_dict({name: weights[name].to(value.dtype) for name, value in own.items()})
+        # An exported model does not count the batches that its statistics come from.
+        self.model.load_state_dict(
+            {name: weights[name].to(value.dtype) if name in weights else value for name, value in own.items()}
+        )
         for name, value in self.optimiser.average.items():
             value.copy_(self.model.state_dict()[name])

@@ -21,16 +21,19 @@ from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.pool import PoolReader
 from tritone_acoustic.data.workers import Workers
-from tritone_acoustic.training.checkpoints import load_full, read_compact, save_compact, save_full
+from tritone_acoustic.training.checkpoints import load_full, read_weights, save_compact, save_full
 from tritone_acoustic.training.compose import Composer
 from tritone_acoustic.training.evaluate import score_clips
 from tritone_acoustic.training.learner import Learner
+from tritone_acoustic.training.ranks import Ranks, own_rank
 from tritone_acoustic.training.recipe import RECIPES, Bucket, model_config
 
 FULL = "checkpoint.pt"
 COMPACT = "model_ema.safetensors"
 METRICS = "metrics.jsonl"
 DONE = "done"
+# Steps between agreements on the time, when several processes train together: they must decide alike.
+_AGREE_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,9 @@ class RunOptions:
         first_hours: synthesised hours to wait for before the first step.
         capacity_hours: largest store.
         device: "cuda" or "cpu".
-        compile_blocks: compile the conformer blocks.
         capture: record CUDA graphs.
-        compile_cache: file of compiled kernels to start from, or None.
-        init: compact checkpoint to start from, or None.
+        gpus: GPUs that train together, one process each.
+        init: compact checkpoint or exported model.onnx to start from, or None.
         progress: with `init`, the place in the schedule to start at.
         max_steps: stop after so many steps (0: only the clock counts).
         check_seconds: time between measurements.
@@ -66,9 +68,8 @@ class RunOptions:
     first_hours: float = 2.0
     capacity_hours: float = 200.0
     device: str = "cuda"
-    compile_blocks: bool = False
     capture: bool = False
-    compile_cache: Path | None = None
+    gpus: int = 1
     init: Path | None = None
     progress: float = 0.0
     max_steps: int = 0
@@ -88,16 +89,23 @@ class Run:
         self._options = options
         self._recipe = RECIPES[options.name]
         options.run.mkdir(parents=True, exist_ok=True)
-        (options.run / DONE).unlink(missing_ok=True)
         paths = DataPaths(options.data)
         if not (paths.texts / "train.tsv").exists() or not paths.voices.is_dir():
             raise TrainingDataError(f"no texts or voices in {options.data}: run `data fetch`, `texts` and `bundle`")
-        # Workers are started first: they fill the pool while the device warms up.
+        # Workers are started first: they fill the pool while the device warms up. One rank's workers serve all.
         self._workers = Workers(
-            options.workers, options.pool, paths.voices, paths.texts, options.seed, options.run / "workers.log"
+            options.workers if own_rank() == 0 else 0,
+            options.pool,
+            paths.voices,
+            paths.texts,
+            options.seed,
+            options.run / "workers.log",
         )
-        say(f"{options.workers} synthesis workers started")
         try:
+            self._ranks = Ranks(options.gpus, options.run, options.device)
+            if self._ranks.first:
+                (options.run / DONE).unlink(missing_ok=True)
+                say(f"{options.workers} synthesis workers started")
             self._prepare(paths)
         except BaseException:
             self._workers.stop()
@@ -107,12 +115,9 @@ class Run:
         from tritone_acoustic.training.store import AudioStore
 
         options = self._options
-        self._device = torch.device(options.device)
+        self._device = self._ranks.device
         if options.device == "cuda":
             torch.backends.cudnn.benchmark = True
-        if options.compile_cache and options.compile_cache.exists():
-            torch.compiler.load_cache_artifacts(options.compile_cache.read_bytes())
-            say(f"loaded compiled kernels from {options.compile_cache}")
         self._store = AudioStore(options.capacity_hours, self._device)
         self._store.add_clips(read_set(paths.sets / "festvox_train"))
         self._sets: dict[str, list[Clip]] = {
@@ -121,16 +126,14 @@ class Run:
         config: AcousticConfig = model_config(options.name)
         weights = None
         if options.init:
-            config, weights = read_compact(options.init)
-        self._learner = Learner(
-            config, self._recipe, self._device, options.seed, options.compile_blocks, options.capture
-        )
+            config, weights = read_weights(options.init)
+        self._learner = Learner(config, self._recipe, self._device, options.seed, options.capture, self._ranks)
         parameters = sum(parameter.numel() for parameter in self._learner.model.parameters())
         say(f"model {options.name}: {parameters / 1e6:.2f} M parameters, on {self._device}")
         for bucket in self._recipe.buckets:
             self._learner.prepare(bucket)
-            self._keep_kernels()
-        self._composer = Composer(self._store, self._recipe, options.seed)
+        seed = options.seed + 1000 * self._ranks.rank
+        self._composer = Composer(self._store, self._recipe, seed)
         self._reader = PoolReader(options.pool)
         self._progress = 0.0
         self._heard = 0.0
@@ -141,7 +144,7 @@ class Run:
             self._learner.load_state_dict(state["learner"])
             self._progress, self._heard = state["progress"], state["heard_hours"]
             # Another stream of draws than before the interruption: nothing is heard twice in the same way.
-            self._composer = Composer(self._store, self._recipe, options.seed + state["learner"]["optimiser"]["step"])
+            self._composer = Composer(self._store, self._recipe, seed + state["learner"]["optimiser"]["step"])
             say(f"going on from {full}: step {self._learner.optimiser.step_count}, {self._progress:.0%} done")
         elif weights is not None:
             self._learner.load_weights(weights)
@@ -167,12 +170,20 @@ class Run:
                 raise TrainingDataError(f"no audio was synthesised: see {self._options.run}/workers.log")
             time.sleep(0.2)
 
+    def _show(self, entry: dict[str, Any]) -> None:
+        if self._ranks.first:
+            say("  ".join(f"{key} {value}" for key, value in entry.items() if key != "seconds"))
+
     def _record(self, entry: dict[str, Any]) -> None:
+        if not self._ranks.first:
+            return
         with (self._options.run / METRICS).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
     def _check(self, entry: dict[str, Any]) -> None:
-        """Measures the averaged model on the development sets and writes the compact checkpoint."""
+        """Measures the averaged model on the development sets and writes the compact checkpoint (rank 0)."""
+        if not self._ranks.first:
+            return
         model = self._learner.averaged_model()
         for name, clips in self._sets.items():
             value = score_clips(model, clips)
@@ -183,37 +194,45 @@ class Run:
         save_compact(self._learner.config, model.state_dict(), self._options.run / COMPACT, notes)
 
     def _save(self) -> None:
+        if not self._ranks.first:
+            return
         state = {"learner": self._learner.state_dict(), "progress": self._progress, "heard_hours": self._heard}
         save_full(state, self._options.run / FULL)
 
     def train(self) -> None:
         """Trains until the budget is spent, then measures, saves and ends the workers."""
+        failed = True
         try:
             self._wait_for_audio()
             self._loop()
-            (self._options.run / DONE).touch()
+            failed = False
         finally:
             self._workers.stop()
+            self._ranks.leave(failed)
+        if self._ranks.first:
+            (self._options.run / DONE).touch()
 
     def _loop(self) -> None:
         options, learner = self._options, self._learner
-        deadline = self._begin + options.minutes * 60
-        start, from_progress = time.monotonic(), self._progress
+        ranks = self._ranks
+        start, deadline = ranks.agreed(time.monotonic()), ranks.agreed(self._begin + options.minutes * 60)
+        now, from_progress = start, self._progress
         saved = checked = followed = shown = start
         shown_step, first_step = learner.optimiser.step_count, learner.optimiser.step_count
         losses: list[torch.Tensor] = []
         norms: list[torch.Tensor] = []
         say(f"first step with {self._store.hours:.2f} h, {deadline - start:.0f} s left")
         while True:
-            now = time.monotonic()
+            if ranks.size == 1 or learner.optimiser.step_count % _AGREE_EVERY == 0:
+                now = ranks.agreed(time.monotonic())
             share = (now - start) / max(deadline - start, 1e-6)
             self._progress = min(1.0, from_progress + (1.0 - from_progress) * share)
             steps = learner.optimiser.step_count
             finished = self._progress >= 1.0 or (options.max_steps and steps - first_step >= options.max_steps)
             if losses and (now - shown > 5 or finished):
                 # Reading a value waits for the device: from here on the clock and the step count agree.
-                loss = float(torch.stack(losses).mean())
-                now = time.monotonic()
+                loss = ranks.mean(float(torch.stack(losses).mean()))
+                now = ranks.agreed(time.monotonic())
                 entry = {
                     "seconds": round(now - self._begin, 1),
                     "step": steps,
@@ -225,22 +244,22 @@ class Run:
                     "heard_hours": round(self._heard, 2),
                     "unique_hours": round(self._store.hours, 2),
                 }
-                say("  ".join(f"{key} {value}" for key, value in entry.items() if key != "seconds"))
+                self._show(entry)
                 losses.clear()
                 norms.clear()
                 if self._diverged(loss) and not finished:
-                    shown, shown_step = time.monotonic(), learner.optimiser.step_count
+                    shown, shown_step = ranks.agreed(time.monotonic()), learner.optimiser.step_count
                     continue
                 shown_step = steps
                 if now - checked > options.check_seconds or finished:
                     self._check(entry)
-                    checked = time.monotonic()
+                    checked = ranks.agreed(time.monotonic())
                 else:
                     self._record(entry)
                 if now - saved > 60 or finished:
                     self._save()
-                    saved = time.monotonic()
-                shown = time.monotonic()
+                    saved = ranks.agreed(time.monotonic())
+                shown = ranks.agreed(time.monotonic())
             if finished:
                 return
             if now - followed > 2 and not self._store.full:
@@ -268,12 +287,3 @@ class Run:
         self._learner.optimiser.soften()
         self._best = math.inf
         return True
-
-    def _keep_kernels(self) -> None:
-        """Writes the compiled kernels to a file: the next machine need not compile them."""
-        target = self._options.run / "compile_cache.bin"
-        if self._options.compile_blocks:
-            artifacts = torch.compiler.save_cache_artifacts()
-            if artifacts is not None:
-                target.write_bytes(artifacts[0])
-                say(f"compiled kernels: {len(artifacts[0]) / 2**20:.1f} MiB in {target}")

@@ -10,6 +10,7 @@ from typing import Any
 
 from tritone_acoustic.config import AcousticConfig
 from tritone_acoustic.data.channel import ChannelSettings
+from tritone_acoustic.training.voice_change import VoiceSettings
 
 MODELS: dict[str, dict[str, Any]] = {
     # 9.7 M parameters: under 20 MB in float16, so that it can ship in the repository.
@@ -83,9 +84,11 @@ class Recipe:
         recorded: share of recorded (not synthesised) utterances.
         silence: share of rows without any utterance.
         pad: digital silence at both ends of a row in samples: the stream is fed one zero chunk before and after.
-        speed: range of the playback speed when an utterance is drawn.
+        speed: range of the playback speed when a synthesised utterance is drawn (its voice is varied already).
+        recorded_speed: the same for recorded utterances.
         time_masks: SpecAugment masks along time, and their largest width in 10 ms frames.
         band_masks: SpecAugment masks along mel, and their largest width.
+        voice: changes of the speaker on the features.
         channel: telephone disturbances.
     """
 
@@ -100,12 +103,14 @@ class Recipe:
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = 1.0
     ema: float = 0.999
-    recorded: float = 0.06
+    recorded: float = 0.15
     silence: float = 0.05
     pad: int = 2400
-    speed: tuple[float, float] = (0.93, 1.08)
+    speed: tuple[float, float] = (0.9, 1.12)
+    recorded_speed: tuple[float, float] = (0.82, 1.25)
     time_masks: tuple[int, int] = (5, 30)
     band_masks: tuple[int, int] = (2, 12)
+    voice: VoiceSettings = field(default_factory=VoiceSettings)
     channel: ChannelSettings = field(default_factory=ChannelSettings)
 
 

@@ -15,7 +15,7 @@ from tritone_acoustic.data.pool import PoolReader
 
 FRAME = 240
 # The fastest playback shortens an utterance by this much; CTC still needs a frame per letter.
-_SHORTEST = 0.85
+_SHORTEST = 0.8
 
 
 def frames_needed(classes: NDArray[np.uint8]) -> int:
