@@ -6,8 +6,14 @@ The work is done by `supervisor`.
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tritone_backend.engines.choose import ENGINES
+
+if TYPE_CHECKING:
+    from tritone_backend.serve.tls import TlsFiles
 
 EXAMPLE = """example:
   tritone serve --max-streams 64
@@ -32,9 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads of a CPU engine (default: its own choice)",
     )
-    add("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for all (default 127.0.0.1)")
+    add("--max-call", type=float, default=14_400.0, metavar="S", help="longest call (default 14400 s)")
+    add("--host", default="127.0.0.1", help="address of gRPC; 0.0.0.0 for all (default 127.0.0.1)")
     add("--grpc-port", type=int, default=8001, metavar="PORT", help="gRPC (default 8001)")
-    add("--metrics-port", type=int, default=8002, metavar="PORT", help="Prometheus metrics (default 8002)")
+    add("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of the metrics (default 127.0.0.1)")
+    add("--metrics-port", type=int, default=8002, metavar="PORT", help="metrics; 0: off (default 8002)")
+    add("--keys", type=Path, metavar="FILE", help="callers need a key of this file ('tritone keys')")
+    add("--tls-cert", type=Path, metavar="PEM", help="encrypt; the server's certificate chain")
+    add("--tls-key", type=Path, metavar="PEM", help="its private key")
+    add("--tls-client-ca", type=Path, metavar="PEM", help="callers need a certificate of this authority")
     add("--verbose", action="store_true", help="show the server's own log on stderr")
 
 
@@ -57,9 +69,29 @@ def run(args: argparse.Namespace) -> int:
         max_streams=args.max_streams,
         idle_timeout_s=args.idle_timeout,
         threads=args.threads,
+        max_call_s=args.max_call,
         host=args.host,
         grpc_port=args.grpc_port,
+        metrics_host=args.metrics_host,
         metrics_port=args.metrics_port,
+        tls=_tls_files(args),
+        keys_file=args.keys.absolute() if args.keys else None,
         verbose=args.verbose,
     )
+    for warning in settings.exposure():
+        print(f"tritone: warning: {warning}", file=sys.stderr)
     return Supervisor(settings).run()
+
+
+def _tls_files(args: argparse.Namespace) -> TlsFiles | None:
+    from tritone_backend.serve.errors import ServeError
+    from tritone_backend.serve.tls import TlsFiles
+
+    if args.tls_cert is None and args.tls_key is None:
+        if args.tls_client_ca is not None:
+            raise ServeError("--tls-client-ca needs --tls-cert and --tls-key: clients are asked over TLS only")
+        return None
+    if args.tls_cert is None or args.tls_key is None:
+        raise ServeError("--tls-cert and --tls-key belong together; give both")
+    client_ca = args.tls_client_ca.absolute() if args.tls_client_ca else None
+    return TlsFiles(args.tls_cert.absolute(), args.tls_key.absolute(), client_ca)

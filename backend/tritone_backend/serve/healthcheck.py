@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from tritone_backend.serve.credentials import Credentials, credentials_file
+from tritone_backend.serve.folders import runtime_dir
 from tritone_backend.serve.probe import probe
 
 
@@ -23,7 +25,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("address", nargs="?", default="127.0.0.1:8001", metavar="HOST:PORT")
     parser.add_argument("--timeout", type=float, default=5.0, metavar="S", help="seconds to wait (default 5)")
     options = parser.parse_args(arguments)
-    result = probe(options.address, options.timeout)
+    port = options.address.rpartition(":")[2]
+    known = Credentials.load(credentials_file(runtime_dir(), int(port))) if port.isdecimal() else Credentials()
+    result = probe(options.address, options.timeout, known)
     told = f"answered in {result.seconds * 1000:.0f} ms" if result.alive else f"no answer: {result.detail}"
     sys.stdout.write(f"{options.address} {told}\n")
     return 0 if result.alive else 1

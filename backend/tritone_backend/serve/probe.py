@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from tritone_backend.serve.credentials import Credentials
 from tritone_backend.serve.serverlog import DEAD_STUB
 
 MODEL = "streaming_asr"
@@ -36,7 +37,7 @@ class ProbeResult:
     seconds: float
 
 
-def probe(address: str, timeout_s: float = 5.0) -> ProbeResult:
+def probe(address: str, timeout_s: float = 5.0, credentials: Credentials | None = None) -> ProbeResult:
     """Sends one stream of 0.3 s of silence, start and end in one request, and reads its events.
 
     Each probe has its own connection, so that none inherits the back-off of one that failed.
@@ -44,6 +45,7 @@ def probe(address: str, timeout_s: float = 5.0) -> ProbeResult:
     Args:
         address: HOST:PORT of gRPC.
         timeout_s: seconds until it counts as no answer.
+        credentials: of a server that asks for TLS or keys.
 
     Returns:
         The outcome; never raises for what a server does.
@@ -55,7 +57,8 @@ def probe(address: str, timeout_s: float = 5.0) -> ProbeResult:
     started = time.monotonic()
     audio = triton.InferInput("audio", [1, PROBE_BYTES], "UINT8")
     audio.set_data_from_numpy(np.zeros((1, PROBE_BYTES), np.uint8))
-    client: Any = triton.InferenceServerClient(address)
+    credentials = credentials or Credentials()
+    client: Any = triton.InferenceServerClient(address, **credentials.client_arguments())
     try:
         answer = client.infer(
             MODEL,
@@ -64,6 +67,7 @@ def probe(address: str, timeout_s: float = 5.0) -> ProbeResult:
             sequence_start=True,
             sequence_end=True,
             client_timeout=timeout_s,
+            headers=credentials.headers(),
             parameters={"probe": True},
         )
         events = answer.as_numpy("events")

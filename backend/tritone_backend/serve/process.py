@@ -12,15 +12,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tritone_backend.access.keyfile import read_keys
+from tritone_backend.access.keys import KeysError
 from tritone_backend.serve import launcher, locate
-from tritone_backend.serve.command import ServerPaths, server_command
+from tritone_backend.serve.command import ServerPaths, client_authorities, model_environment, server_command
+from tritone_backend.serve.credentials import Credentials, credentials_file
 from tritone_backend.serve.errors import ServeError
+from tritone_backend.serve.folders import runtime_dir
 from tritone_backend.serve.lease import SHM_DIR, Lease, remove_abandoned
 from tritone_backend.serve.ports import accepts_connections, check_free, resolve_ipv4
 from tritone_backend.serve.probe import probe
@@ -52,6 +55,7 @@ class ServerProcess:
         self._shm: Lease | None = None
         self._files: Lease | None = None
         self._stubs: list[int] = []
+        self.credentials = Credentials()
         self.log = ServerLog(_log_path(settings) if keep_log else None, echo=settings.verbose)
 
     @property
@@ -91,17 +95,21 @@ class ServerProcess:
         install = locate.find_triton()
         host = resolve_ipv4(self.settings.host)
         check_free(host, self.settings.grpc_port, "--grpc-port")
-        check_free(host, self.settings.metrics_port, "--metrics-port")
+        if self.settings.metrics_port:
+            check_free(resolve_ipv4(self.settings.metrics_host), self.settings.metrics_port, "--metrics-port")
+        self.credentials = self._make_credentials()
         shm, files = self._leases()
         scratch = files.path("files")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
+        folder = runtime_dir(self.settings.runtime_dir)
         paths = ServerPaths(
             binary=install.binary,
             backends=locate.prepare_backend_dir(install, scratch / "backends"),
             repository=self._repository(scratch),
         )
         command = server_command(self.settings, paths, shm.prefix, secrets.token_hex(16))
+        command += client_authorities(self.settings, self.credentials, scratch)
         # The kernel ties the child to the thread that starts it, so only the main thread may ask for that.
         parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
         self._child = subprocess.Popen(
@@ -109,7 +117,7 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={"TRITONE_FLIGHT_DIR": str(runtime_dir(self.settings)), **locate.server_environment()},
+            env={**model_environment(self.settings, self.credentials, folder), **locate.server_environment()},
             cwd=scratch,
             start_new_session=True,
             pass_fds=(shm.lock_fd, files.lock_fd),
@@ -117,11 +125,27 @@ class ServerProcess:
         assert self._child.stdout is not None
         self.log.follow(self._child.stdout)
 
+    def _make_credentials(self) -> Credentials:
+        """Fresh ones for this start, in a file for health checks when they are needed at all."""
+        keys_file = self.settings.keys_file
+        if keys_file is not None:
+            try:
+                read_keys(keys_file)
+            except KeysError as error:
+                raise ServeError(f"--keys: {error.user_message}") from None
+        made = Credentials.make(self.settings.tls, keys=keys_file is not None)
+        if made != Credentials():
+            made.save(self._credentials_file())
+        return made
+
+    def _credentials_file(self) -> Path:
+        return credentials_file(runtime_dir(self.settings.runtime_dir), self.settings.grpc_port)
+
     def _leases(self) -> tuple[Lease, Lease]:
         if self._shm is None or self._files is None:
-            for folder in (SHM_DIR, runtime_dir(self.settings)):
+            for folder in (SHM_DIR, runtime_dir(self.settings.runtime_dir)):
                 remove_abandoned(folder)
-            self._shm, self._files = Lease(SHM_DIR), Lease(runtime_dir(self.settings))
+            self._shm, self._files = Lease(SHM_DIR), Lease(runtime_dir(self.settings.runtime_dir))
         return self._shm, self._files
 
     def _repository(self, scratch: Path) -> Path:
@@ -139,6 +163,7 @@ class ServerProcess:
                 engine=chosen.engine,
                 max_streams=chosen.max_streams,
                 idle_timeout_s=chosen.idle_timeout_s,
+                max_call_s=chosen.max_call_s,
                 threads=chosen.threads,
             ),
         )
@@ -176,7 +201,7 @@ class ServerProcess:
             if waited > limit:
                 raise ServeError(f"the server is not ready after {limit:g} s: {last}", exit_status=1)
             if accepts_connections(self.settings.local_host, self.settings.grpc_port):
-                result = probe(self.address, min(PROBE_TIMEOUT_S, max(limit - waited, 1.0)))
+                result = probe(self.address, min(PROBE_TIMEOUT_S, max(limit - waited, 1.0)), self.credentials)
                 if result.alive:
                     self._stubs = self.stub_pids()
                     return time.monotonic() - started
@@ -230,6 +255,8 @@ class ServerProcess:
             if lease is not None:
                 lease.close()
         self._shm = self._files = None
+        if self.credentials != Credentials():
+            self._credentials_file().unlink(missing_ok=True)
         return status
 
     def end_group(self) -> int | None:
@@ -255,28 +282,8 @@ class ServerProcess:
         return status
 
 
-def runtime_dir(settings: ServeSettings) -> Path:
-    """Folder for rendered files and logs: the one set, this user's state folder, or a temporary one."""
-    if settings.runtime_dir is not None:
-        settings.runtime_dir.mkdir(parents=True, exist_ok=True)
-        return settings.runtime_dir
-    state = os.environ.get("XDG_STATE_HOME")
-    try:
-        folder = (Path(state) if state else Path.home() / ".local" / "state") / "tritone"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if os.access(folder, os.W_OK | os.X_OK):
-            return folder
-    except (OSError, RuntimeError):
-        pass
-    folder = Path(tempfile.gettempdir()) / f"tritone-{os.getuid()}"
-    folder.mkdir(exist_ok=True, mode=0o700)
-    if folder.stat().st_uid != os.getuid() or folder.is_symlink():
-        raise ServeError(f"{folder} belongs to somebody else; set XDG_STATE_HOME to a folder of yours")
-    return folder
-
-
 def _log_path(settings: ServeSettings) -> Path | None:
-    return None if settings.verbose else runtime_dir(settings) / f"server-{settings.grpc_port}.log"
+    return None if settings.verbose else runtime_dir(settings.runtime_dir) / f"server-{settings.grpc_port}.log"
 
 
 def describe_status(status: int | None) -> str:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from tritone_backend.engines.choose import ENGINES
 from tritone_backend.serve.errors import ServeError
+from tritone_backend.serve.tls import TlsFiles
 
 MAX_STREAMS_LIMIT = 65_536
+LOOPBACK = ("127.0.0.1", "localhost")
 PROBE_SLOTS = 1
 
 
@@ -27,9 +29,13 @@ class ServeSettings:
         max_streams: live streams that may be open at once; one more is refused.
         idle_timeout_s: seconds without a request after which a stream is closed and its slot freed.
         threads: threads of a CPU engine; 0 leaves the choice to the engine.
-        host: IPv4 address or name that gRPC and the metrics listen on.
+        max_call_s: seconds after which a stream takes no more audio.
+        host: IPv4 address or name that gRPC listens on.
         grpc_port: TCP port of gRPC.
-        metrics_port: TCP port of the Prometheus metrics.
+        metrics_host: IPv4 address or name that the metrics listen on.
+        metrics_port: TCP port of the Prometheus metrics; 0 switches them off.
+        tls: certificates of an encrypted server; None: not encrypted.
+        keys_file: API keys, one of which every caller must have; None: everybody may call.
         verbose: send the server's log to stderr instead of a file.
         start_timeout_s: seconds until the first answer; building an engine for a GPU can take minutes.
         exit_timeout_s: seconds that requests in flight are given when the server is asked to stop.
@@ -41,9 +47,13 @@ class ServeSettings:
     max_streams: int = 256
     idle_timeout_s: float = 60.0
     threads: int = 0
+    max_call_s: float = 14_400.0
     host: str = "127.0.0.1"
     grpc_port: int = 8001
+    metrics_host: str = "127.0.0.1"
     metrics_port: int = 8002
+    tls: TlsFiles | None = None
+    keys_file: Path | None = None
     verbose: bool = False
     start_timeout_s: float = 900.0
     exit_timeout_s: int = 10
@@ -58,9 +68,11 @@ class ServeSettings:
             raise ServeError(f"--idle-timeout {self.idle_timeout_s:g} is outside 1 to 86400 seconds")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
-        for flag, port in (("--grpc-port", self.grpc_port), ("--metrics-port", self.metrics_port)):
-            if not 1 <= port <= 65_535:
-                raise ServeError(f"{flag} {port} is outside 1 to 65535")
+        if not (math.isfinite(self.max_call_s) and 60.0 <= self.max_call_s <= 604_800.0):
+            raise ServeError(f"--max-call {self.max_call_s:g} is outside 60 to 604800 seconds")
+        for flag, port, least in (("--grpc-port", self.grpc_port, 1), ("--metrics-port", self.metrics_port, 0)):
+            if not least <= port <= 65_535:
+                raise ServeError(f"{flag} {port} is outside {least} to 65535")
         if self.grpc_port == self.metrics_port:
             raise ServeError(f"--grpc-port and --metrics-port are both {self.grpc_port}; choose two ports")
 
@@ -82,9 +94,20 @@ class ServeSettings:
     @property
     def grpc_url(self) -> str:
         """What the ready line shows for gRPC."""
-        return f"grpc://{self.host}:{self.grpc_port}"
+        return f"{'grpcs' if self.tls else 'grpc'}://{self.host}:{self.grpc_port}"
 
     @property
     def metrics_url(self) -> str:
-        """Where Prometheus scrapes."""
-        return f"http://{self.host}:{self.metrics_port}/metrics"
+        """Where Prometheus scrapes; empty when metrics are off."""
+        return f"http://{self.metrics_host}:{self.metrics_port}/metrics" if self.metrics_port else ""
+
+    def exposure(self) -> list[str]:
+        """One line about each way in which somebody beyond this machine could use or read the service."""
+        if self.host in LOOPBACK:
+            return []
+        warnings = []
+        if self.tls is None:
+            warnings.append("calls travel unencrypted beyond this machine: add --tls-cert and --tls-key")
+        if self.keys_file is None and (self.tls is None or self.tls.client_ca is None):
+            warnings.append(f"whoever reaches {self.host}:{self.grpc_port} may use it: add --keys or --tls-client-ca")
+        return warnings

@@ -133,7 +133,7 @@ class Supervisor:
         settings, told = self._settings, self._server.log.announced()
         engine = told.get("engine", settings.engine)
         return (
-            f"tritone: ready on {settings.grpc_url} (metrics {settings.metrics_url}), "
+            f"tritone: ready on {settings.grpc_url} (metrics {settings.metrics_url or 'off'}), "
             f"model {settings.model_name}, engine {engine}, {settings.max_streams} slots, {seconds:.1f} s"
         )
 
@@ -152,7 +152,7 @@ class Supervisor:
                 return "model-process-died", "a model's process ended"
             if time.monotonic() < next_probe:
                 continue
-            result = probe(self._server.address, self._timeout_s)
+            result = probe(self._server.address, self._timeout_s, self._server.credentials)
             if self._asked.is_set() or self._server.poll() is not None:
                 continue
             failed = 0 if result.alive else failed + 1

@@ -18,6 +18,7 @@ from typing import Any, Final
 COMMANDS: Final = {
     "serve": ("tritone_backend.serve.cli", "run the service on this machine"),
     "transcribe": ("tritone_client.cli.transcribe", "recognise audio files"),
+    "keys": ("tritone_backend.access.cli", "make, list and revoke API keys of the service"),
     "listen": ("tritone_client.cli.listen", "recognise the microphone, or raw audio from a pipe"),
     "bench": ("tritone_bench.cli", "measure: how many live streams, how fast, how accurate"),
     "model": ("tritone_backend.models.cli", "list, pull, add and describe models; export a checkpoint"),
@@ -31,6 +32,7 @@ EXTRAS: Final = {
     "onnxruntime": "onnxruntime",
     "pytriton": "server",
     "psutil": "server",
+    "cryptography": "tls",
     "torch": "torch",
     "safetensors": "torch",
     "onnx": "export",
