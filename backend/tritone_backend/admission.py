@@ -9,12 +9,13 @@ from typing import Any, Generic
 
 from tritone_backend.counters import Counters, count
 from tritone_backend.errors import Code, StreamError
-from tritone_backend.headroom import Headroom
+from tritone_backend.gate import ADMIN_KEY, DRAIN, RETRY_AFTER_S, Gate
 from tritone_backend.profiling.journal import Journal
 from tritone_backend.slots import SlotTable
 from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
 
-RETRY_AFTER_S = 2.0
+PROBE_CHUNKS = 3
+"""Chunks of a probe: one of sound and the padding around it."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,16 @@ class Limits:
         max_batch: streams in one network step.
         idle_timeout_s: a stream without requests for so long is dropped: its client has vanished.
         max_call_s: a stream older than that takes no more audio, only its END.
+        measured: refuse streams for which there is a slot but, by what batches take here, no time.
+        admin_key: the secret of whoever may drain the service; empty: nobody.
     """
 
     max_streams: int
     max_batch: int
     idle_timeout_s: float
     max_call_s: float = 14_400.0
+    measured: bool = True
+    admin_key: str = ""
 
 
 class Admission(Generic[PayloadT, ResultT]):
@@ -41,18 +46,19 @@ class Admission(Generic[PayloadT, ResultT]):
         self,
         open_session: Callable[[Mapping[str, Any]], Session[PayloadT, ResultT]],
         limits: Limits,
-        chunk_seconds: float,
+        gate: Gate,
         counters: Counters,
         journal: Journal,
     ) -> None:
         """Start without streams; ``counters`` and ``journal`` hear of all that happens to one."""
-        self.headroom = Headroom(chunk_seconds)
+        self._gate = gate
+        self._closed_for = ""
         self._open_session = open_session
         self._limits = limits
         self._counters = counters
         self._journal = journal
         self._table: SlotTable[Stream[PayloadT, ResultT]] = SlotTable(limits.max_streams)
-        self._probe_slot = limits.max_streams
+        self.probe_slot = limits.max_streams
         self._by_key: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -64,33 +70,35 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def admit(self, request: Request[PayloadT, ResultT], now: float) -> Stream[PayloadT, ResultT]:
         """Make a stream for a START request, without a slot yet. Raises StreamError to turn it away."""
-        stream = Stream(request.stream_id, self._open_session(request.parameters), now, now, request.caller)
-        if request.parameters.get("probe"):
-            stream.slot = self._probe_slot
-            return stream
+        if DRAIN in request.parameters:
+            self._control(request, now)
+        options = {name: value for name, value in request.parameters.items() if name not in (DRAIN, ADMIN_KEY)}
+        stream = Stream(request.stream_id, self._open_session(options), now, now, request.caller)
         if request.stream_id in self._table:
             raise StreamError(
                 Code.DUPLICATE_START,
                 f"stream {request.stream_id} is live: start each call with a new random id",
             )
-        self._check_share(request, now)
         if not self._table.free:
             self.reap(now)
-        if not self._table.free:
-            taken = self._table.capacity
-            raise StreamError(
-                Code.FULL,
-                f"no free slot: {taken} of {taken} are taken; try again in {RETRY_AFTER_S:g} s or raise --max-streams",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        if len(self._table) and self.headroom.overloaded(now):
-            raise StreamError(
-                Code.FULL,
-                f"this machine is late with the {len(self._table)} streams it has; try again in {RETRY_AFTER_S:g} s",
-                retry_after_s=RETRY_AFTER_S,
-                reason="overloaded",
-            )
+        refusal = self._gate.refusal(len(self._table), now)
+        if refusal is not None:
+            raise refusal
+        if request.parameters.get("probe"):
+            if not request.end:
+                raise StreamError(Code.BAD_OPTION, "a probe is one request: START and END together")
+            stream.slot = self.probe_slot
+            return stream
+        self._check_share(request, now)
         return stream
+
+    def _control(self, request: Request[PayloadT, ResultT], now: float) -> None:
+        """Begin, end or take back a drain; the same request then meets the gate as it is."""
+        before = (self._gate.draining, self._gate.ending)
+        event = self._gate.control(request.parameters)
+        if before != (self._gate.draining, self._gate.ending):
+            self._journal.note(now, event, 0, live=len(self._table))
+        self.reap(now)
 
     def _check_share(self, request: Request[PayloadT, ResultT], now: float) -> None:
         """Refuse a key that has all its streams open, unless some of them turn out to be forsaken."""
@@ -109,7 +117,7 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def install(self, stream: Stream[PayloadT, ResultT]) -> None:
         """Give an admitted stream its slot."""
-        if stream.slot != self._probe_slot:
+        if stream.slot != self.probe_slot:
             stream.slot = self._table.add(stream.stream_id, stream)
             self._counters.admitted += 1
             if stream.caller:
@@ -118,6 +126,15 @@ class Admission(Generic[PayloadT, ResultT]):
     def find(self, request: Request[PayloadT, ResultT]) -> Stream[PayloadT, ResultT]:
         """The live stream that a request without START belongs to. Raises StreamError when it has no right to it."""
         stream = self._table.get(request.stream_id)
+        if self._gate.ending and not request.end:  # those whose last request is on its way may still end well
+            if stream is not None and stream.request is None:
+                self._end_for_drain(request.stream_id, now=request.arrived)
+            raise StreamError(
+                Code.DRAINING,
+                "this server is being stopped and ended its streams: go on with another server",
+                retry_after_s=RETRY_AFTER_S,
+                live=len(self._table),
+            )
         # A stream is its key's alone: to everybody else it does not exist.
         if stream is None or (request.caller and stream.caller and request.caller.name != stream.caller.name):
             raise StreamError(
@@ -136,15 +153,15 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def turned_away(self, stream_id: int, error: StreamError, now: float) -> None:
         """Count a rejected request: a refusal when it asked for a slot in vain, else a mistake of its client."""
-        refused = error.code is Code.FULL
+        refused = error.code in (Code.FULL, Code.DRAINING)
         count(self._counters.refused if refused else self._counters.rejected, error.reason)
         event = "refused" if refused else "rejected"
         self._journal.note(now, event, stream_id, error.reason, live=len(self._table), slots=self._table.capacity)
 
-    def lost(self, stream_id: int, reason: str, now: float) -> None:
+    def lost(self, stream_id: int, reason: str, now: float, detail: str = "") -> None:
         """Drop a stream that an error of ours has ended."""
         self._counters.failed += 1
-        self._journal.note(now, "failed", stream_id, reason)
+        self._journal.note(now, "failed", stream_id, reason, detail=detail)
         self.drop(stream_id)
 
     def drop(self, stream_id: int) -> None:
@@ -156,10 +173,31 @@ class Admission(Generic[PayloadT, ResultT]):
                 self._by_key[stream.caller.name] -= 1
 
     def reap(self, now: float) -> None:
-        """Drop streams whose client went without a word: Triton tells the model nothing."""
+        """Drop streams whose client went without a word: Triton tells the model nothing. A drain may end all."""
         for stream_id, stream in self._table:
             silent_s = now - stream.last_seen
-            if stream.request is None and silent_s > self._limits.idle_timeout_s:
+            if stream.request is not None:
+                continue
+            if silent_s > self._limits.idle_timeout_s:
                 self.drop(stream_id)
                 self._counters.reaped += 1
                 self._journal.note(now, "reaped", stream_id, silent_s=silent_s)
+            elif self._gate.ending:
+                self._end_for_drain(stream_id, now)
+
+    def _end_for_drain(self, stream_id: int, now: float) -> None:
+        self.drop(stream_id)
+        self._counters.drained += 1
+        self._journal.note(now, "drained", stream_id)
+
+    def publish(self, now: float) -> None:
+        """Bring the gauges up to date, and say when new streams begin or cease to be admitted."""
+        live = len(self._table)
+        refusal = self._gate.refusal(live, now)
+        closed_for = refusal.reason if refusal else ""
+        if closed_for != self._closed_for:
+            self._journal.note(now, "not-ready" if closed_for else "ready", 0, closed_for, live=live)
+            self._closed_for = closed_for
+        self._counters.live = live
+        self._counters.ready = refusal is None
+        self._counters.draining = self._gate.draining

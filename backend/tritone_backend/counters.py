@@ -7,34 +7,42 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Counters:
-    """Totals since start, and two gauges.
+    """Totals since start, and four gauges.
 
     Attributes:
         slots: gauge, streams that fit.
         live: gauge, streams alive.
+        ready: gauge, whether a new stream would be admitted now.
+        draining: gauge, whether new streams are turned away because the server is being drained.
         admitted: streams that got a slot.
         refused: streams turned away, by reason.
         reaped: streams dropped because their client went silent.
+        drained: streams ended so that their clients move them to another server.
         rejected: requests answered with an error of their own making, by reason.
         failed: streams lost to an error of ours.
         failed_batches: network steps that failed.
         batches: network steps.
         chunks: chunks through the network.
         late: chunks answered later than they last.
+        late_batches: network steps, with their decoding, that took longer than a chunk lasts.
         busy_s: seconds that the loop worked.
     """
 
     slots: int = 0
     live: int = 0
+    ready: bool = True
+    draining: bool = False
     admitted: int = 0
     refused: dict[str, int] = field(default_factory=dict)
     reaped: int = 0
+    drained: int = 0
     rejected: dict[str, int] = field(default_factory=dict)
     failed: int = 0
     failed_batches: int = 0
     batches: int = 0
     chunks: int = 0
     late: int = 0
+    late_batches: int = 0
     busy_s: float = 0.0
 
     @property

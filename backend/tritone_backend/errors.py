@@ -29,6 +29,7 @@ class Code(str, Enum):
     """Machine-readable reason of a rejected request: the wire contract that clients rely on."""
 
     FULL = "full"
+    DRAINING = "draining"
     UNKNOWN_STREAM = "unknown-stream"
     DUPLICATE_START = "duplicate-start"
     BAD_OPTION = "bad-option"
@@ -48,12 +49,20 @@ class StreamError(BackendError):
     """
 
     def __init__(
-        self, code: Code, message: str, *, retry_after_s: float | None = None, reason: str | None = None
+        self,
+        code: Code,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        reason: str | None = None,
+        live: int | None = None,
     ) -> None:
-        """The ``reason`` is a word for counters, where it says more than the code."""
+        """The ``reason`` is a word for counters, where it says more than the code; ``live`` counts live streams."""
         tag = f"tritone:{code.value}"
         if retry_after_s is not None:
             tag += f" retry_after_s={retry_after_s:g}"
+        if live is not None:
+            tag += f" live={live}"
         super().__init__(f"{message} [{tag}]")
         self.code = code
         self.reason = reason or code.value
@@ -62,4 +71,4 @@ class StreamError(BackendError):
     @property
     def ends_stream(self) -> bool:
         """Whether the stream is gone after this error; otherwise the request simply had no effect."""
-        return self.code in (Code.FULL, Code.UNKNOWN_STREAM, Code.INTERNAL)
+        return self.code in (Code.FULL, Code.DRAINING, Code.UNKNOWN_STREAM, Code.INTERNAL)

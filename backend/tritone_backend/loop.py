@@ -15,20 +15,27 @@ from tritone_backend.admission import Admission, Limits
 from tritone_backend.counters import Counters
 from tritone_backend.engines import Engine
 from tritone_backend.errors import Code, StreamError
+from tritone_backend.gate import Gate
+from tritone_backend.pace import measure_alone
 from tritone_backend.profiling.journal import Journal
 from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, NETWORK, PACK, RESAMPLE, UNPACK
 from tritone_backend.profiling.profile import Profile
 from tritone_backend.profiling.spans import span
 from tritone_backend.profiling.stagetimes import new_stage_times
 from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
+from tritone_backend.turns import Turns, running_first
 
 TICK_S = 0.5
+MOST_FAILED_BATCHES = 5
+"""After so many in a row the engine is taken for broken: only a new process can help."""
+MIXED_SHARE = 0.125
+"""Share of a chunk that a batch with running calls may take when it is filled up with what could wait."""
 
 
 class StreamLoop(Generic[PayloadT, ResultT]):
     """Takes requests of many streams and runs them through one engine in batches, on a thread of its own.
 
-    Every round takes at most one chunk of each stream that has one, in the order they became ready, so that a
+    Every round takes at most one chunk of each stream that has one, running calls first (see `Turns`), so that a
     long request delays nobody. Requests that arrive while a batch runs form the next one.
     """
 
@@ -41,6 +48,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         profile: Profile | None = None,
         journal: Journal | None = None,
         on_tick: Callable[[Counters], None] = lambda counters: None,
+        on_broken: Callable[[str], None] = lambda why: None,
     ) -> None:
         """Allocate the engine's slots, one more than streams: the last one belongs to probes.
 
@@ -53,6 +61,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             profile: takes the stage times of every chunk.
             journal: takes what happens to single streams.
             on_tick: called about twice a second on the loop's thread with the counters.
+            on_broken: called when the engine fails every time, with the reason; should end the process.
         """
         engine.allocate(limits.max_streams + 1)
         self.counters = Counters(slots=limits.max_streams)
@@ -62,11 +71,20 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._profile = profile
         self._journal = journal or Journal(lambda line: None)
         self._on_tick = on_tick
+        self._on_broken = on_broken
+        self._failed_in_a_row = 0
         self._chunk_seconds = engine.spec.chunk_seconds
-        self._streams = Admission(open_session, limits, self._chunk_seconds, self.counters, self._journal)
+        self._gate = Gate(
+            limits.max_streams,
+            self._chunk_seconds,
+            limits.max_batch,
+            measured=limits.measured,
+            admin_key=limits.admin_key,
+        )
+        self._streams = Admission(open_session, limits, self._gate, self.counters, self._journal)
         self._inbox: deque[Request[PayloadT, ResultT]] = deque()
         self._unread: deque[tuple[int, StreamError]] = deque()
-        self._ready: deque[Stream[PayloadT, ResultT]] = deque()
+        self._ready: Turns[Stream[PayloadT, ResultT]] = Turns()
         self._signal = np.zeros((limits.max_batch, engine.spec.chunk_samples), np.int16)
         self._wake = threading.Condition()
         self._stopping = False
@@ -74,11 +92,9 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._thread = threading.Thread(target=self._run, name="stream-loop", daemon=True)
 
     def start(self) -> None:
-        """Begin to work. Warms the engine up first, so that the first caller does not pay for it."""
-        size = 1
-        while size <= min(self._limits.max_batch, self._limits.max_streams):
-            self._engine.step(self._signal[:size], np.arange(size, dtype=np.int32), np.ones(size, np.bool_))
-            size *= 2
+        """Begin to work. Warms the engine up first, so that the first caller does not pay for it, and measures it."""
+        most = min(self._limits.max_batch, self._limits.max_streams)
+        self._gate.pace.learn(measure_alone(self._engine, self._signal[:most]))
         self._thread.start()
 
     def submit(self, request: Request[PayloadT, ResultT]) -> None:
@@ -109,7 +125,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             begin = perf_counter()
             if arrived:
                 with span("unpack"):
-                    for request in arrived:
+                    for request in running_first(arrived):
                         self._accept(request)
             if self._ready:
                 self._step()
@@ -117,7 +133,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             self.counters.busy_s += now - begin
             if now >= self._next_tick:
                 self._next_tick = now + TICK_S
-                self._tick(now)
+                try:
+                    self._tick(now)
+                except Exception as error:  # a full disk or a defect in a report must not stop everyone's loop
+                    self._journal.note(now, "tick-failed", 0, detail=repr(error))
 
     def _accept(self, request: Request[PayloadT, ResultT]) -> None:
         """Admit or find the stream and hand it the payload; a bad request is answered here and has no effect."""
@@ -133,7 +152,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             request.reply(error, stages)
             return
         except Exception as error:  # a defect in a session must not stop everyone's loop
-            self._streams.lost(request.stream_id, type(error).__name__, now)
+            self._streams.lost(request.stream_id, type(error).__name__, now, repr(error))
             request.reply(StreamError(Code.INTERNAL, f"the stream failed: {error!r:.200}"), stages)
             return
         if request.start:
@@ -148,13 +167,14 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             stages[RESAMPLE] = resampling
             stages[UNPACK] -= resampling
         if stream.session.pending_chunks:
-            self._ready.append(stream)
+            self._ready.add(stream, due=not stream.fresh)
         else:
             self._complete(stream)
 
     def _step(self) -> None:
-        """Run one batch: the next chunk of each of the streams that have waited longest."""
-        batch = [self._ready.popleft() for _ in range(min(len(self._ready), self._limits.max_batch))]
+        """Run one batch: the next chunk of each of the streams whose turn it is."""
+        pace = self._gate.pace
+        batch = self._ready.take(self._limits.max_batch, lambda: pace.chunks_within(MIXED_SHARE * self._chunk_seconds))
         waiting = len(self._ready)
         begin = perf_counter()
         signal = self._signal[: len(batch)]
@@ -162,7 +182,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             signal[row] = stream.session.take_chunk()
             stream.stages[BATCH_WAIT] = (begin - stream.ready_since) * 1e6
             if stream.asked_at is not None:  # later chunks of a long request wait for their turn, not for us
-                self._streams.headroom.observe(begin, begin - stream.asked_at)
+                self._gate.headroom.observe(begin, begin - stream.asked_at)
         slots = np.array([stream.slot for stream in batch], np.int32)
         fresh = np.array([stream.fresh for stream in batch], np.bool_)
         gathered = perf_counter()
@@ -172,13 +192,9 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             stepped = perf_counter()
             endpointing = self._digest([stream.session for stream in batch], logprobs)
         except Exception as error:  # whatever it was, these streams' state is lost, and only theirs
-            self.counters.failed_batches += 1
-            for stream in batch:
-                self._fail(
-                    stream,
-                    StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {error!r:.200}"),
-                )
+            self._fail_batch(batch, error)
             return
+        self._failed_in_a_row = 0
         done = perf_counter()
         self.counters.batches += 1
         self.counters.chunks += len(batch)
@@ -188,7 +204,15 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         with span("pack"):
             ended = done
             for stream in batch:
-                ended = self._finish_chunk(stream, shared, done, ended)
+                try:
+                    ended = self._finish_chunk(stream, shared, done, ended)
+                except Exception as error:  # noqa: PERF203 - a defect in one session is that stream's alone
+                    self._fail(stream, StreamError(Code.INTERNAL, f"the stream failed: {error!r:.200}"), repr(error))
+        pace.observe(done, len(batch), ended - begin)
+        if done - begin > self._chunk_seconds:
+            self.counters.late_batches += 1
+            first, took_ms = batch[0].stream_id, (done - begin) * 1e3
+            self._journal.note(done, "late-batch", first, took_ms=took_ms, streams=len(batch), waiting=waiting)
         if self._profile:
             self._profile.batch(begin, ended, len(batch), waiting, len(self._streams))
 
@@ -210,7 +234,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         goes_on = stream.session.pending_chunks > 0
         if goes_on:
             stream.ready_since = ended = done
-            self._ready.append(stream)
+            self._ready.add(stream, due=False)
         else:
             self._complete(stream)
             ended = perf_counter()
@@ -226,17 +250,11 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         return begin if goes_on else ended
 
     def _note_late(self, stream: Stream[PayloadT, ResultT], now: float, latency: float) -> None:
-        stages = stream.stages
         self.counters.late += 1
-        self._journal.note(
-            now,
-            "late",
-            stream.stream_id,
-            latency_ms=latency * 1e3,
-            batch_wait_ms=stages[BATCH_WAIT] / 1e3,
-            network_ms=stages[NETWORK] / 1e3,
-            live=len(self._streams),
-        )
+        waited, network = stream.stages[BATCH_WAIT] / 1e3, stream.stages[NETWORK] / 1e3
+        fields = (now, "late", stream.stream_id)
+        live = len(self._streams)
+        self._journal.note(*fields, latency_ms=latency * 1e3, batch_wait_ms=waited, network_ms=network, live=live)
         if self._profile:
             self._profile.late()
 
@@ -251,16 +269,28 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             self._streams.drop(stream.stream_id)
         request.reply(stream.session.take_result(), stream.stages)
 
-    def _fail(self, stream: Stream[PayloadT, ResultT], error: StreamError) -> None:
-        self._streams.lost(stream.stream_id, error.reason, perf_counter())
-        if stream.request is not None:
-            stream.request.reply(error, stream.stages)
+    def _fail_batch(self, batch: Sequence[Stream[PayloadT, ResultT]], error: Exception) -> None:
+        self.counters.failed_batches += 1
+        self._failed_in_a_row += 1
+        detail = f"{error!r:.200}"
+        self._journal.note(perf_counter(), "batch-failed", batch[0].stream_id, detail=detail, streams=len(batch))
+        for stream in batch:
+            lost = StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {detail}")
+            self._fail(stream, lost, detail)
+        if self._failed_in_a_row >= MOST_FAILED_BATCHES:
+            self._on_broken(f"{self._failed_in_a_row} batches in a row failed: {detail}")
+
+    def _fail(self, stream: Stream[PayloadT, ResultT], error: StreamError, detail: str) -> None:
+        self._streams.lost(stream.stream_id, error.reason, perf_counter(), detail)
+        request, stream.request = stream.request, None
+        if request is not None:
+            request.reply(error, stream.stages)
 
     def _tick(self, now: float) -> None:
         self._streams.reap(now)
         while self._unread:
             self._streams.turned_away(*self._unread.popleft(), now)
-        self.counters.live = len(self._streams)
+        self._streams.publish(now)
         if self._profile:
             self._profile.tick(now)
         self._on_tick(self.counters)

@@ -57,13 +57,15 @@ class RecordingSession:
 
 
 class Harness:
-    def __init__(self, spec, max_streams=8, max_batch=4, idle_timeout_s=30.0):
+    def __init__(self, spec, max_streams=8, max_batch=4, idle_timeout_s=30.0, **limits):
+        self.broken = []
         self.engine = ToyEngine(spec)
         self.loop = StreamLoop(
             self.engine,
             lambda parameters: RecordingSession(spec.chunk_samples),
             self._digest,
-            Limits(max_streams, max_batch, idle_timeout_s),
+            Limits(max_streams, max_batch, idle_timeout_s, **limits),
+            on_broken=self.broken.append,
         )
         self.loop.start()
 
@@ -264,12 +266,25 @@ def test_a_machine_that_is_late_refuses_new_streams_and_keeps_the_old(spec, harn
     one.send(99, start=True).result(5)
 
 
-def test_a_probe_takes_no_slot(harness):
+def test_a_probe_takes_no_slot_and_says_whether_a_new_stream_would_be_served(harness):
     one = harness(max_streams=1)
-    one.send(1, start=True).result(5)
     assert one.send(2, np.zeros(2400), start=True, end=True, probe=True).result(5)
-    assert one.code(3, start=True) is Code.FULL
+    one.send(1, start=True).result(5)
+    assert one.code(3, np.zeros(2400), start=True, end=True, probe=True) is Code.FULL
+    assert one.code(4, start=True) is Code.FULL
+    one.send(1, end=True).result(5)
+    assert one.send(5, np.zeros(2400), start=True, end=True, probe=True).result(5)
     assert one.loop.counters.admitted == 1
+    assert one.code(6, np.zeros(2400), start=True, probe=True) is Code.BAD_OPTION
+
+
+def test_probes_at_the_same_time_go_one_after_the_other(harness):
+    """They share a slot, and an engine may be given a slot once a batch; the toy network asserts it."""
+    one = harness(max_streams=4)
+    one.engine.gate.clear()
+    probes = [one.send(i, np.zeros(4800), start=True, end=True, probe=True) for i in range(1, 9)]
+    one.engine.gate.set()
+    assert all(len(probe.result(5)) == 2 for probe in probes)
 
 
 def test_many_threads_may_submit_at_once(spec, harness):

@@ -73,12 +73,17 @@ def test_refusals_and_rejections_are_counted_by_reason(spec, tmp_path):
     assert one.loop.counters.refused == {"full": 2}
     assert one.loop.counters.rejected == {"duplicate-start": 1, "unknown-stream": 1}
     assert one.loop.counters.failed == 1
-    assert one.lines == [
+    shown = [line.split(" cause=") for line in one.lines if "ready" not in line]  # said when a tick comes by
+    assert [fields for fields, _ in shown] == [
         "tritone: event=refused stream=2 reason=full live=1 slots=1",
+        "tritone: event=refused stream=3 reason=full live=1 slots=1",
         "tritone: event=rejected stream=1 reason=duplicate-start live=1 slots=1",
         "tritone: event=rejected stream=4 reason=unknown-stream live=1 slots=1",
+        "tritone: event=batch-failed stream=1 streams=1",
         "tritone: event=failed stream=1 reason=internal",
     ]
+    assert shown[0][1] == '"every slot is taken by a live call"'
+    assert shown[-1][1].endswith("detail=\"EngineError('the toy network was told to fail')\"")
 
 
 def test_a_late_chunk_is_counted_said_and_leaves_a_flight_record(spec, tmp_path):
@@ -98,4 +103,5 @@ def test_a_late_chunk_is_counted_said_and_leaves_a_flight_record(spec, tmp_path)
     assert one.lines[0].startswith("tritone: event=late stream=77 latency_ms=4")
     (record,) = tmp_path.glob("*.jsonl")
     assert '"stream": 77' in record.read_text()
-    assert one.lines[1] == f"tritone: event=flight-record reason=late chunks=1 file={record}"
+    assert one.lines[1].startswith("tritone: event=late-batch stream=77 took_ms=4")
+    assert one.lines[-1] == f"tritone: event=flight-record reason=late chunks=1 file={record}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tritone_backend.profiling.names import BUCKETS_S, METRICS, STAGES, TIMING_UNIT, Metric
+from tritone_backend.profiling.names import BUCKETS_S, CAUSES, METRICS, STAGES, TIMING_UNIT, Metric
 from tritone_backend.profiling.recorder import KEPT_FILES, KEPT_S
 
 _MADE = "<!-- Made by `python -m tritone_backend.profiling`: change backend/tritone_backend/profiling/ instead. -->"
@@ -17,6 +17,7 @@ def metrics_markdown() -> str:
     """The whole page."""
     stages = "\n".join(f"| `{name}` | {text} |" for name, text in STAGES.items())
     rows = "\n".join(_row(metric) for metric in METRICS)
+    causes = "\n".join(f"| `{kind}` | {cause} |" for kind, cause in CAUSES.items())
     bounds = ", ".join(f"{bound * 1e3:g}" for bound in BUCKETS_S)
     return f"""{_MADE}
 # What the service measures
@@ -49,8 +50,13 @@ model's process gets `SIGUSR2`; the log names the file (`event=flight-record`). 
 `$TRITONE_FLIGHT_DIR`; the newest {KEPT_FILES} of each model are kept.
 
 ## Log lines
-`event=late|refused|rejected|reaped|failed stream=ID ...`: of each event and reason the first at once, then one in ten
-seconds at most; `unsaid=N` counts those in between.
+`event=NAME stream=ID reason=WORD key=value ... cause="..."`: of each event and reason ten at once, then one a second;
+`unsaid=N` counts those in between. Stream 0 stands for all. `tritone serve` adds its own (`event=restart|ready|
+probe-failed|draining|drained`) on stderr, with `reason` and `detail`.
+
+| event and reason | cause |
+| --- | --- |
+{causes}
 
 ## Nsight Systems
 With `TRITONE_NVTX=1` and the `nvtx` package there are ranges in the domain `tritone`, one for a whole batch: `unpack`

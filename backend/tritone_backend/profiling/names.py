@@ -65,7 +65,7 @@ class Metric:
     values: tuple[str, ...] = ()
 
 
-REFUSALS = ("full", "overloaded", "key-limit")
+REFUSALS = ("full", "overloaded", "draining", "key-limit")
 REJECTIONS = (
     *("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "too-long"),
     *("unauthenticated", "forbidden", "internal"),
@@ -74,6 +74,8 @@ REJECTIONS = (
 SLOTS = Metric("tritone_streams_slots", Kind.GAUGE, "streams", "Streams that fit at once")
 LIVE = Metric("tritone_streams_live", Kind.GAUGE, "streams", "Streams alive")
 FREE = Metric("tritone_streams_free", Kind.GAUGE, "streams", "Slots without a stream")
+READY = Metric("tritone_ready", Kind.GAUGE, "0 or 1", "Whether a new stream would be admitted now")
+DRAINING = Metric("tritone_draining", Kind.GAUGE, "0 or 1", "Whether new streams are turned away for a drain")
 BATCH_FILL = Metric(
     "tritone_batch_fill_ratio", Kind.GAUGE, "ratio", "Streams in a network step, as a share of the most it takes"
 )
@@ -83,6 +85,12 @@ REAL_TIME_FACTOR = Metric(
 ADMITTED = Metric("tritone_admitted_total", Kind.COUNTER, "streams", "Streams that got a slot")
 REFUSED = Metric("tritone_refused_total", Kind.COUNTER, "streams", "Streams turned away, by reason", "reason", REFUSALS)
 REAPED = Metric("tritone_reaped_total", Kind.COUNTER, "streams", "Streams dropped because their client went silent")
+DRAINED = Metric(
+    "tritone_drained_total", Kind.COUNTER, "streams", "Streams ended by a drain, so that clients move them elsewhere"
+)
+RESTARTS = Metric(
+    "tritone_restarts_total", Kind.COUNTER, "restarts", "How often `tritone serve` had to start the server again"
+)
 REJECTED = Metric(
     "tritone_rejected_total",
     Kind.COUNTER,
@@ -96,6 +104,9 @@ FAILED_BATCHES = Metric("tritone_failed_batches_total", Kind.COUNTER, "steps", "
 BATCHES = Metric("tritone_batches_total", Kind.COUNTER, "steps", "Network steps")
 CHUNKS = Metric("tritone_chunks_total", Kind.COUNTER, "chunks", "Chunks through the network")
 LATE = Metric("tritone_late_total", Kind.COUNTER, "chunks", "Chunks answered later than they last")
+LATE_BATCHES = Metric(
+    "tritone_late_batches_total", Kind.COUNTER, "steps", "Network steps, with decoding, longer than a chunk lasts"
+)
 BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked")
 CHUNK_SECONDS = Metric(
     "tritone_chunk_seconds",
@@ -108,8 +119,41 @@ STAGE_SECONDS = Metric(
 )
 
 METRICS = (
-    *(SLOTS, LIVE, FREE, BATCH_FILL, REAL_TIME_FACTOR),
-    *(ADMITTED, REFUSED, REAPED, REJECTED, FAILED, FAILED_BATCHES, BATCHES, CHUNKS, LATE, BUSY),
+    *(SLOTS, LIVE, FREE, READY, DRAINING, BATCH_FILL, REAL_TIME_FACTOR),
+    *(ADMITTED, REFUSED, REAPED, DRAINED, REJECTED, FAILED, FAILED_BATCHES, RESTARTS),
+    *(BATCHES, CHUNKS, LATE, LATE_BATCHES, BUSY),
     *(CHUNK_SECONDS, STAGE_SECONDS),
 )
 """All of them, in the order of the documentation."""
+
+CAUSES = {
+    "refused full": "every slot is taken by a live call",
+    "refused overloaded": "with one more stream this machine would be late for those it has",
+    "refused key-limit": "its API key has all the streams open that it may have",
+    "refused draining": "the server is being drained: it takes no new streams",
+    "rejected unknown-stream": "no such stream: never started, ended, silent for too long, or the server restarted",
+    "rejected duplicate-start": "the client started a stream under an id that is live",
+    "rejected overlap": "the client sent a request while one of the same stream was in work",
+    "rejected bad-option": "the client asked for something that does not exist or is out of range",
+    "rejected bad-audio": "the bytes are no audio in the encoding that was agreed on",
+    "rejected too-large": "more audio in one request than is taken",
+    "rejected too-long": "the call has lasted longer than --max-call allows: its client must end it",
+    "rejected unauthenticated": "no API key, or one that is wrong, revoked or expired",
+    "rejected forbidden": "the API key is valid but not for this model",
+    "rejected internal": "the request could not be read",
+    "reaped": "its client sent nothing for longer than the idle limit: vanished, hung, or never ended its stream",
+    "drained": "a drain ended the stream: its client resumes it on another server",
+    "failed": "an error of the service ended the stream: its client replays it",
+    "batch-failed": "a network step failed: its streams are lost here and replayed by their clients",
+    "late": "answered later than the chunk lasts: batch_wait_ms is waiting for others, network_ms the network itself",
+    "late-batch": "one network step took longer than a chunk lasts: look at what else this machine does",
+    "not-ready full": "new streams are refused: every slot is taken",
+    "not-ready overloaded": "new streams are refused: one more would make all of them late",
+    "not-ready draining": "new streams are refused: the server is being drained",
+    "ready": "new streams are admitted again",
+    "drain": "from now on new streams are refused and running ones finish",
+    "drain-end": "the drain's time is up: running streams are ended, and their clients move them",
+    "undrain": "the drain was taken back: new streams are admitted",
+    "tick-failed": "housekeeping failed and goes on at the next tick: metrics or flight records may be stale",
+}
+"""What each kind of log line, an event and perhaps its reason, means to a person."""

@@ -76,7 +76,7 @@ ALERTS = (
         "5m",
         "warning",
         "{{ $labels.instance }} refuses streams ({{ $labels.reason }})",
-        "full: no slot; overloaded: chunks were late. Callers retry elsewhere if they know of another instance.",
+        "full: no slot; overloaded: one more would be late; draining: a restart. Callers try other instances.",
     ),
     Alert(
         "TritoneFailing",

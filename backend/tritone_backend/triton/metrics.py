@@ -5,6 +5,7 @@ Every update of a Triton metric is a message to the server, 25 us of wall time, 
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from copy import deepcopy
@@ -35,6 +36,7 @@ class Metrics:
         self._max_batch = max_batch
         self._chunk_seconds = chunk_seconds
         self._series = _Series(model)
+        self._restarts = int(os.environ.get("TRITONE_RESTARTS") or 0)  # the supervisor counts them
         self._ticks = 0
         self._before = Counters()
         self._wake = threading.Condition()
@@ -78,14 +80,19 @@ class Metrics:
         put(names.SLOTS, counters.slots)
         put(names.LIVE, counters.live)
         put(names.FREE, counters.free)
+        put(names.READY, int(counters.ready))
+        put(names.DRAINING, int(counters.draining))
         for metric, value in (
             (names.ADMITTED, counters.admitted),
             (names.REAPED, counters.reaped),
+            (names.DRAINED, counters.drained),
             (names.FAILED, counters.failed),
             (names.FAILED_BATCHES, counters.failed_batches),
             (names.BATCHES, counters.batches),
             (names.CHUNKS, counters.chunks),
             (names.LATE, counters.late),
+            (names.LATE_BATCHES, counters.late_batches),
+            (names.RESTARTS, self._restarts),
             (names.BUSY, counters.busy_s),
         ):
             put(metric, value)

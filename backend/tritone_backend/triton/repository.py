@@ -41,6 +41,7 @@ class ModelSettings:
         max_call_s: a stream older than that takes no more audio.
         threads: CPU threads for the network; 0 lets the engine decide.
         max_batch: streams in one network step; 0 lets the engine decide.
+        admission: ``measured`` refuses streams for which there is a slot and no time, ``slots`` goes by slots alone.
     """
 
     model: str = "default"
@@ -50,6 +51,7 @@ class ModelSettings:
     max_call_s: float = 14_400.0
     threads: int = 0
     max_batch: int = 0
+    admission: str = "measured"
 
 
 def render_repository(target: Path, settings: ModelSettings) -> None:

@@ -34,6 +34,8 @@ from tritone_backend.triton.repository import ModelSettings
 
 SEQUENCE_START, SEQUENCE_END = 1, 2
 DEFAULT_MAX_BATCH = 32
+ADMIN_KEY_VARIABLE = "TRITONE_ADMIN_KEY"
+BROKEN_STATUS = 70
 SENDERS = 4
 """Threads that hand answers to Triton: each answer is a round trip that the batch loop need not wait for."""
 
@@ -86,10 +88,18 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 engine,
                 lambda parameters: open_session(spec, parameters),
                 lambda sessions, logprobs: digest(spec, sessions, logprobs),
-                Limits(settings.max_streams, max_batch, settings.idle_timeout_s, settings.max_call_s),
+                Limits(
+                    settings.max_streams,
+                    max_batch,
+                    settings.idle_timeout_s,
+                    settings.max_call_s,
+                    measured=settings.admission == "measured",
+                    admin_key=os.environ.get(ADMIN_KEY_VARIABLE, ""),
+                ),
                 profile,
                 Journal(self._logger.log_warn),
                 lambda counters: metrics.tick(counters, profile.histograms),
+                self._give_up,
             )
             self._loop.start()
         except BackendError as error:
@@ -142,6 +152,12 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._senders.shutdown()
         self._metrics.stop()
 
+    def _give_up(self, why: str) -> None:
+        """End this process: `tritone serve` notices at once and starts anew, and clients replay their streams."""
+        self._logger.log_error(f'tritone: event=gave-up cause="{why}: a new process is needed"')
+        self._senders.shutdown()  # the answers under way tell their clients to go elsewhere
+        os._exit(BROKEN_STATUS)
+
     def _dump_to(self, model: str) -> DumpTo:
         """Flight records go to $TRITONE_FLIGHT_DIR, when a chunk is late or on SIGUSR2."""
         folder = Path(os.environ.get("TRITONE_FLIGHT_DIR") or tempfile.gettempdir())
@@ -175,6 +191,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
 
 _TRITON_CODES = {
     Code.FULL: "UNAVAILABLE",
+    Code.DRAINING: "UNAVAILABLE",
     Code.UNKNOWN_STREAM: "NOT_FOUND",
     Code.DUPLICATE_START: "ALREADY_EXISTS",
     Code.OVERLAP: "INVALID_ARG",

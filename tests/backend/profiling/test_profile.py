@@ -6,8 +6,8 @@ import sys
 from time import perf_counter
 
 import pytest
-from tritone_backend.profiling.journal import INTERVAL_S, Journal
-from tritone_backend.profiling.names import NETWORK, STAGES
+from tritone_backend.profiling.journal import BURST, INTERVAL_S, Journal
+from tritone_backend.profiling.names import CAUSES, NETWORK, REFUSALS, REJECTIONS, STAGES
 from tritone_backend.profiling.profile import DUMP_INTERVAL_S, DumpTo, Profile
 from tritone_backend.profiling.stagetimes import as_timing, new_stage_times
 
@@ -75,20 +75,27 @@ def test_timing_is_zero_where_nothing_happened():
     assert as_timing(stages).tolist() == [3.0] + [0.0] * (len(STAGES) - 1)
 
 
-def test_log_lines_are_rare_and_count_what_they_leave_out():
+def test_log_lines_are_few_and_count_what_they_leave_out():
     lines = []
     journal = Journal(lines.append)
-    journal.note(0.0, "late", 7, latency_ms=412.34567)
-    journal.note(1.0, "late", 8)
+    for stream in range(BURST + 5):
+        journal.note(1.0, "late", stream)
+    assert len(lines) == BURST
     journal.note(1.0, "refused", 9, "full", live=4, slots=4)
-    journal.note(2.0, "refused", 9, "overloaded")
-    journal.note(INTERVAL_S, "late", 'x" event=forged', latency_ms=1)
-    assert lines == [
-        "tritone: event=late stream=7 latency_ms=412.346",
-        "tritone: event=refused stream=9 reason=full live=4 slots=4",
-        "tritone: event=refused stream=9 reason=overloaded",
-        'tritone: event=late stream="x\\" event=forged" latency_ms=1 unsaid=1',
+    journal.note(1.0, "refused", 9, "overloaded")
+    journal.note(1.0 + INTERVAL_S, "late", 'x" event=forged', latency_ms=412.34567)
+    cause = f'cause="{CAUSES["late"]}"'
+    assert lines[0] == f"tritone: event=late stream=0 {cause}"
+    assert lines[BURST:] == [
+        f'tritone: event=refused stream=9 reason=full live=4 slots=4 cause="{CAUSES["refused full"]}"',
+        f'tritone: event=refused stream=9 reason=overloaded cause="{CAUSES["refused overloaded"]}"',
+        f'tritone: event=late stream="x\\" event=forged" latency_ms=412.346 unsaid=5 {cause}',
     ]
+
+
+def test_every_refusal_has_a_cause_that_a_person_understands():
+    assert all(len(CAUSES[f"refused {reason}"]) > 20 for reason in REFUSALS)
+    assert all(len(CAUSES[f"rejected {reason}"]) > 20 for reason in REJECTIONS)
 
 
 def test_the_signal_is_seen_while_the_main_thread_sleeps_in_c():

@@ -1,0 +1,114 @@
+"""How long batches take here, and how many live streams that leaves room for. Arithmetic only; admits nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_backend.engines import Engine
+
+WINDOW_S = 3
+MIN_CHUNKS = 20
+MOST_ROUND_SHARE = 0.25
+"""A round may take this share of a chunk: a chunk waits for one round and takes one, half its own length in all."""
+MOST_BUSY_SHARE = 0.85
+
+
+@dataclass
+class _Second:
+    second: int = -1
+    chunks: int = 0
+    took_s: float = 0.0
+    expected_s: float = 0.0
+
+
+class Pace:
+    """Learns what a batch costs, ``fixed + per_chunk * size`` seconds, and follows how that changes under load.
+
+    Both constants are measured once, before the first caller comes; afterwards the last seconds' batches say by which
+    factor the machine is slower now, because other programs run, or answers and decoding cost more than thought.
+
+    N streams that each send a chunk every T seconds make batches of ``N * round / T``, so that a round takes
+    ``fixed * T / (T - N * per_chunk)``. That grows without bound long before a single chunk is late: waiting for late
+    chunks would mean to turn callers away when it is too late for those who are in.
+    """
+
+    def __init__(self, chunk_seconds: float, max_batch: int) -> None:
+        """Know nothing yet; ``max_batch`` is the most chunks a batch takes."""
+        self._chunk_seconds = chunk_seconds
+        self._max_batch = max_batch
+        self._fixed = 0.0
+        self._per_chunk = 0.0
+        self._seconds = [_Second() for _ in range(WINDOW_S + 1)]
+
+    def learn(self, measured: Sequence[tuple[int, float]]) -> None:
+        """Take sizes and seconds of batches that ran alone: a line through them, by least squares, not below zero."""
+        count = len(measured)
+        if not count:
+            return
+        mean_size = sum(size for size, _ in measured) / count
+        mean_took = sum(took for _, took in measured) / count
+        spread = sum((size - mean_size) ** 2 for size, _ in measured)
+        rising = sum((size - mean_size) * (took - mean_took) for size, took in measured)
+        self._per_chunk = max(0.0, rising / spread) if spread else mean_took / mean_size
+        self._fixed = max(0.0, mean_took - self._per_chunk * mean_size)
+
+    def expected(self, size: int) -> float:
+        """Seconds of a batch on a machine that does nothing else."""
+        return self._fixed + self._per_chunk * size
+
+    def observe(self, now_s: float, size: int, took_s: float) -> None:
+        """Record a batch of live streams with all the work around it."""
+        second = int(now_s)
+        entry = self._seconds[second % len(self._seconds)]
+        if entry.second != second:
+            entry.second, entry.chunks, entry.took_s, entry.expected_s = second, 0, 0.0, 0.0
+        entry.chunks += size
+        entry.took_s += took_s
+        entry.expected_s += self.expected(size)
+
+    def slowness(self, now_s: float) -> float:
+        """By which factor batches took longer than expected in the last seconds; 1 when too few ran to say."""
+        recent = [entry for entry in self._seconds if now_s - entry.second < WINDOW_S + 1]
+        expected = sum(entry.expected_s for entry in recent)
+        if sum(entry.chunks for entry in recent) < MIN_CHUNKS or not expected:
+            return 1.0
+        return max(0.25, sum(entry.took_s for entry in recent) / expected)
+
+    def room(self, now_s: float) -> int | None:
+        """Most live streams that this machine answers in time, at its present pace; None when it is not known."""
+        if not self._fixed and not self._per_chunk:
+            return None
+        slow, length = self.slowness(now_s), self._chunk_seconds
+        fixed, per_chunk = self._fixed * slow, max(self._per_chunk * slow, 1e-9)
+        by_round = (length - fixed / MOST_ROUND_SHARE) / per_chunk
+        full = fixed + per_chunk * self._max_batch
+        by_work = MOST_BUSY_SHARE * length * self._max_batch / full  # in full batches, which cost least a chunk
+        return max(0, int(min(by_round, by_work)))
+
+    def chunks_within(self, seconds: float) -> int:
+        """Size of the largest batch that is expected to take no longer than that; at least 1."""
+        if not self._per_chunk:
+            return self._max_batch
+        return max(1, min(self._max_batch, int((seconds - self._fixed) / self._per_chunk)))
+
+
+def measure_alone(engine: Engine, signal: NDArray[np.int16]) -> list[tuple[int, float]]:
+    """Run batches of 1, 2, 4 ... rows of ``signal`` [B, chunk_samples] and say how many seconds each took.
+
+    Each size runs twice, and the second run counts: the first one may compile or allocate.
+    """
+    found = []
+    size = 1
+    while size <= len(signal):
+        batch = signal[:size], np.arange(size, dtype=np.int32), np.ones(size, np.bool_)
+        engine.step(*batch)
+        begin = perf_counter()
+        engine.step(*batch)
+        found.append((size, perf_counter() - begin))
+        size *= 2
+    return found
