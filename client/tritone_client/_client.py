@@ -6,6 +6,7 @@ The life of one stream is in `_stream`; this module only opens them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
@@ -16,6 +17,7 @@ from tritone_client._errors import InvalidOption
 from tritone_client._events import Event
 from tritone_client._options import OptionFields, Options, Timeouts
 from tritone_client._stream import Stream
+from tritone_client._tls import Tls, check_key_is_hidden
 from tritone_client._transport import Transport
 from tritone_client._wire import DEFAULT_ADDRESS
 
@@ -41,9 +43,12 @@ class Client:
         addresses: ``"host:port"`` or several of them; the port defaults to 8001.
         timeout: seconds for the answer to one request, or `Timeouts` to say more.
         transport: makes the transport for an address; None for gRPC.
+        tls: encrypt the connections; None: do not.
+        api_key: sent with every request; never in an error or a log.
 
     Raises:
-        InvalidOption: there is no address, or one is no ``host:port``.
+        InvalidOption: there is no address, one is no ``host:port``, or the key would travel unencrypted to another
+            machine.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Client:
         *,
         timeout: float | Timeouts | None = None,
         transport: Callable[[str], Transport] | None = None,
+        tls: Tls | None = None,
+        api_key: str | None = None,
     ) -> None:
         names = [addresses] if isinstance(addresses, str) else list(addresses)
         self._addresses = [_host_and_port(name) for name in names]
@@ -60,7 +67,9 @@ class Client:
         if timeout is None:
             timeout = Timeouts()
         self._timeouts = timeout if isinstance(timeout, Timeouts) else Timeouts(request=timeout)
-        self._make_transport = transport or _grpc_transport
+        for address in self._addresses:
+            check_key_is_hidden(api_key, address, tls)
+        self._make_transport = transport or functools.partial(_grpc_transport, tls=tls, api_key=api_key)
         self._transports: list[Transport] = []
         self._turn = itertools.count()
 
@@ -146,11 +155,11 @@ async def _asynchronous(audio: AsyncIterable[bytes] | Iterable[bytes]) -> AsyncI
             yield block
 
 
-def _grpc_transport(address: str) -> Transport:
+def _grpc_transport(address: str, *, tls: Tls | None, api_key: str | None) -> Transport:
     # Here, not above: importing gRPC takes a third of a second, which `tritone --help` need not spend.
     from tritone_client._grpc import GrpcTransport
 
-    return GrpcTransport(address)
+    return GrpcTransport(address, tls=tls, api_key=api_key)
 
 
 def _host_and_port(name: str) -> str:

@@ -13,6 +13,9 @@ No retry policy lives here: `_stream` decides which errors end a stream and whic
         + InvalidOption
         + InvalidAudio
         + TooLarge
+        + CallTooLong         the call has lasted as long as the service allows; finish it
+        + Unauthenticated     the service asks for an API key, or does not accept this one
+        + Forbidden           the API key is not for this
         + StreamClosed        the stream was finished or closed before
     - AudioFileError          a file, or standard input, is not audio that can be read
 
@@ -92,6 +95,18 @@ class TooLarge(BadRequest):
     """One request carried more audio than the service takes."""
 
 
+class CallTooLong(BadRequest):
+    """The call has lasted as long as the service allows: `finish` it, and open another stream for what follows."""
+
+
+class Unauthenticated(BadRequest):
+    """The service asks for an API key, or does not accept the one it was sent."""
+
+
+class Forbidden(BadRequest):
+    """The API key is valid, but not for what was asked."""
+
+
 class StreamClosed(BadRequest):
     """The stream was finished or closed before."""
 
@@ -107,7 +122,17 @@ _BAD_REQUESTS: Final[dict[str, type[BadRequest]]] = {
     "bad-option": InvalidOption,
     "bad-audio": InvalidAudio,
     "too-large": TooLarge,
+    "too-long": CallTooLong,
+    "unauthenticated": Unauthenticated,
+    "forbidden": Forbidden,
 }
+_TLS_FAILURES: Final = {
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not signed by an authority that is trusted here (--tls ca=PEM)",
+    "Hostname Verification": "its certificate is for another name (use that name, or --tls name=NAME)",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS (leave --tls out)",
+    "handshake failed": "the two could not agree on TLS; are certificates valid today?",
+}
+"""What gRPC says when TLS fails, and what that means to a person."""
 _UNREACHABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED"})
 _DEFAULT_RETRY_AFTER_S: Final = 1.0
 
@@ -158,7 +183,12 @@ def from_status(status: str, message: str, address: str) -> TritoneError:
 def _unreachable(status: str, text: str, address: str) -> str:
     if status == "DEADLINE_EXCEEDED":
         return f"{address} did not answer in time; it may be overloaded: try again or use a longer timeout"
+    for sign, remedy in _TLS_FAILURES.items():
+        if sign in text:
+            return f"no encrypted connection to {address}: {remedy}"
     reason = text.rpartition(": ")[2]  # gRPC tells the whole way there first
+    if reason == "Socket closed":
+        return f"{address} closed the connection; it may have stopped, or want TLS or a client certificate (--tls)"
     return f"no answer from {address} ({reason}); start the service with 'tritone serve', or give its address"
 
 

@@ -14,6 +14,7 @@ from tritonclient.grpc import service_pb2
 
 from tritone_client._errors import ProtocolError, StreamClosed, from_status
 from tritone_client._options import ParameterValue
+from tritone_client._tls import Tls
 from tritone_client._transport import InferReply, InferRequest
 from tritone_client._wire import AUDIO_INPUT, MODEL_NAME
 
@@ -41,9 +42,13 @@ class GrpcTransport:
     hand.
     """
 
-    def __init__(self, address: str, model: str = MODEL_NAME) -> None:
+    def __init__(
+        self, address: str, model: str = MODEL_NAME, *, tls: Tls | None = None, api_key: str | None = None
+    ) -> None:
         self._address = address
         self._model = model
+        self._tls = tls
+        self._metadata = (("authorization", f"Bearer {api_key}"),) if api_key else None
         self._closed = False
         self._channel: Any = None
         self._call: Any = None
@@ -62,14 +67,14 @@ class GrpcTransport:
         if self._closed:
             raise StreamClosed(_CLOSED)
         if self._channel is None:  # not before: a channel belongs to the event loop it is made in
-            self._channel = grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
+            self._channel = self._connect()
             self._call = self._channel.unary_unary(
                 _METHOD,
                 request_serializer=service_pb2.ModelInferRequest.SerializeToString,
                 response_deserializer=service_pb2.ModelInferResponse.FromString,
             )
         try:
-            response = await self._call(build(self._model, request), timeout=timeout)
+            response = await self._call(build(self._model, request), timeout=timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise from_status(error.code().name, error.details() or "", self._address) from error
         except (grpc.aio.UsageError, asyncio.CancelledError):
@@ -81,6 +86,12 @@ class GrpcTransport:
         if len(names) != len(response.raw_output_contents):
             raise ProtocolError(f"{self._address} answers without raw output contents")
         return InferReply(dict(zip(names, response.raw_output_contents, strict=True)))
+
+    def _connect(self) -> Any:
+        if self._tls is None:
+            return grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS)
+        options = (*_CHANNEL_OPTIONS, *self._tls.channel_options())
+        return grpc.aio.secure_channel(self._address, self._tls.channel_credentials(), options=options)
 
     async def close(self) -> None:
         """Close the channel; calls under way fail."""

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "keys": ("tritone_backend.access.cli", "make, list and revoke API keys of the service"),
     "listen": ("tritone_client.cli.listen", "recognise the microphone, or raw audio from a pipe"),
     "bench": ("tritone_bench.cli", "measure: how many live streams, how fast, how accurate"),
+    "drain": ("tritone_backend.serve.drain_cli", "empty a running server: calls finish or move to another one"),
     "model": ("tritone_backend.models.cli", "list, pull, add and describe models; export a checkpoint"),
     "doctor": ("tritone_backend.serve.doctor_cli", "say what this machine can run and what is missing"),
 }
