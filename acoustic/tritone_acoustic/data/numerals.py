@@ -1,4 +1,4 @@
-"""Spells Russian numbers in words: cardinals in two cases, ordinals in four forms.
+"""Spells Russian numbers in words: cardinals in all cases, ordinals in four forms.
 
 Only numbers; which form a sentence needs is decided by the caller.
 """
@@ -129,6 +129,69 @@ def genitive(number: int) -> str:
         if number % 10:
             words.append(_UNITS_GENITIVE[number % 10])
     return " ".join(words)
+
+
+_OBLIQUE = {
+    "dat": "нулю|одному|двум|трём|четырём",
+    "ins": "нулём|одним|двумя|тремя|четырьмя",
+    "prep": "нуле|одном|двух|трёх|четырёх",
+}
+_STEMS_OF_HUNDREDS = ("", "двух", "трёх", "четырёх", "пяти", "шести", "семи", "восьми", "девяти")
+
+
+def _oblique_small(number: int, case: str) -> str:
+    """Spells 0 to 99 without its tens of 20 and more; 40 and 90 have one form."""
+    if number < 5:
+        return _OBLIQUE[case].split("|")[number]
+    word = _UNITS[number] if number < 10 else _TEENS[number - 10] if number < 20 else _TENS[number // 10 - 2]
+    if number in (40, 90):
+        return word[:-1] + "а" if number == 90 else "сорока"
+    if number < 40:
+        if case == "ins":
+            return "восемью" if number == 8 else word + "ю"
+        return "восьми" if number == 8 else word[:-1] + "и"
+    stem = _TENS_GENITIVE[number // 10 - 2]
+    return stem.removesuffix("идесяти") + "ьюдесятью" if case == "ins" else stem
+
+
+def decline(number: int, case: str, gender: str = "m") -> str:
+    """Spells a cardinal below 1000 in any case but the nominative and accusative.
+
+    Args:
+        number: 0 <= number < 1000.
+        case: "gen", "dat", "ins" or "prep".
+        gender: "m", "f" or "n", of the counted noun.
+
+    Returns:
+        Lower-case words.
+
+    Raises:
+        ValueError: the number is out of range.
+    """
+    feminine = gender == "f" and number % 10 == 1 and number % 100 != 11
+    if case == "gen":
+        text = genitive(number)
+    else:
+        if not 0 <= number < 1000:
+            raise ValueError(f"cannot decline {number}: only 0 to 999")
+        words: list[str] = []
+        hundreds, rest = divmod(number, 100)
+        if hundreds == 1:
+            words.append("ста")
+        elif hundreds:
+            stem = _STEMS_OF_HUNDREDS[hundreds - 1]
+            if case == "ins":
+                stem = _oblique_small(hundreds, "ins")
+            words.append(stem.removesuffix("х") + "мстам" if case == "dat" and hundreds < 5 else "")
+            if not words[-1]:
+                words[-1] = stem + {"dat": "стам", "ins": "стами", "prep": "стах"}[case]
+        if rest >= 20:
+            words.append(_oblique_small(rest // 10 * 10, case))
+            rest %= 10
+        if rest or not number:
+            words.append(_oblique_small(rest, case))
+        text = " ".join(words)
+    return text.rpartition(" ")[0] + (" одной" if " " in text else "одной") if feminine else text
 
 
 def _decline_ordinal(word: str, form: str) -> str:

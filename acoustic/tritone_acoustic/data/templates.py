@@ -1,4 +1,4 @@
-"""Generates telephone sentences: fills the slots of `phrases` with values drawn at random.
+"""Generates telephone sentences: fills the slots of `phrases` and `calls` with values drawn at random.
 
 The text has punctuation for the synthesiser and no digits; normalisation is in `normalize`.
 """
@@ -8,8 +8,27 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
+from functools import cache, partial
 
 from tritone_acoustic.data import lexicon, phrases
+from tritone_acoustic.data.calls import (
+    bank,
+    clinic,
+    clock,
+    conference,
+    delivery,
+    generic,
+    home,
+    ivr,
+    office,
+    slots,
+    smalltalk,
+    support,
+    travel,
+    voicemail,
+)
+from tritone_acoustic.data.calls.pattern import Pattern
+from tritone_acoustic.data.calls.topic import Topic
 from tritone_acoustic.data.numerals import cardinal, genitive, ordinal, plural
 from tritone_acoustic.data.values import (
     address,
@@ -139,12 +158,39 @@ _SLOTS: dict[str, _Slot] = {
 }
 
 
+def _find(name: str) -> _Slot:
+    """Gives what draws a slot: a value, a noun ("bill.acc") or a verb ("bill>inf", "bill<s1") of a word set."""
+    draw = _SLOTS.get(name) or slots.SLOTS.get(name)
+    if draw is not None:
+        return draw
+    match = re.fullmatch(r"(\w+)([.<>])(\w+)", name)
+    if match is None:
+        raise KeyError(name)
+    words, sign, form = _WORDS[match.group(1)], match.group(2), match.group(3)
+    return partial(words.noun, form=form) if sign == "." else partial(words.verb, aspect=sign, form=form)
+
+
+@cache
+def _compiled(pattern: str) -> Pattern:
+    return Pattern(pattern, _find)
+
+
+def patterns() -> list[str]:
+    """Lists every pattern, those of `generic` once for each word set they apply to.
+
+    Returns:
+        Patterns that `fill` accepts.
+    """
+    topical = [pattern for topic in _TOPICS for pattern in topic.patterns]
+    return [*phrases.CALLER, *phrases.OPERATOR, *phrases.MENU, *topical, *_GENERIC, *_BARE]
+
+
 def fill(rng: Random, pattern: str) -> str:
     """Fills the slots of one pattern.
 
     Args:
         rng: source of randomness.
-        pattern: text with {slot} names.
+        pattern: text with {slot} names and [alternatives|of words].
 
     Returns:
         The sentence.
@@ -152,13 +198,29 @@ def fill(rng: Random, pattern: str) -> str:
     Raises:
         KeyError: the pattern names an unknown slot.
     """
-    return re.sub(r"\{(\w+)\}", lambda match: _SLOTS[match.group(1)](rng), pattern)
+    return _compiled(pattern).fill(rng).replace("в вторник", "во вторник").replace("В вторник", "Во вторник")
 
 
+_TOPICS: tuple[Topic, ...] = tuple(
+    module.TOPIC
+    for module in (
+        bank, clinic, clock, conference, delivery, home, ivr, office, smalltalk, support, travel, voicemail,
+    )
+)  # fmt: skip
+_WEIGHTS = [topic.weight for topic in _TOPICS]
+_WORDS = {name: words for topic in _TOPICS for name, words in topic.words.items()}
+_THINGS = [name for topic in _TOPICS for name in topic.generic]
+_GENERIC = [
+    pattern.replace("{n.", f"{{{name}.").replace("{>", f"{{{name}>").replace("{<", f"{{{name}<")
+    for name in _THINGS
+    for pattern in generic.PATTERNS
+]
 _BARE = (
     "{money}", "{date}", "{date_year}", "{time}", "{time_exact}", "{phone}", "{digits}", "{address}", "{full_name}",
     "{percent}", "{duration}", "{spelled}", "{city}", "{number_small}", "{car_plate}", "{meter}", "{name_patronymic}",
 )  # fmt: skip
+_CASES = ("nom", "gen", "dat", "acc", "ins", "prep", "nom_pl", "gen_pl", "dat_pl", "ins_pl", "prep_pl")
+_PERSONS = ("inf", "imps", "imp", "s1", "s2", "s3", "p1", "p2", "p3", "past_m", "past_f", "past_p")
 
 
 def call_sentence(rng: Random) -> str:
@@ -171,33 +233,50 @@ def call_sentence(rng: Random) -> str:
         Text with punctuation, without digits.
     """
     kind = rng.random()
-    if kind < 0.18:
-        return fill(rng, rng.choice(_BARE)).capitalize()
-    if kind < 0.33:
-        return fill(rng, rng.choice(phrases.MENU))
-    text = fill(rng, rng.choice(phrases.CALLER if kind < 0.68 else phrases.OPERATOR))
-    if rng.random() < 0.2:
+    if kind < 0.09:
+        return fill(rng, rng.choice(_BARE))
+    if kind < 0.25:
+        text = fill(rng, rng.choice(rng.choice((phrases.MENU, phrases.CALLER, phrases.OPERATOR))))
+    elif kind < 0.68:
+        text = fill(rng, rng.choice(rng.choices(_TOPICS, _WEIGHTS)[0].patterns))
+    else:
+        text = fill(rng, rng.choice(_GENERIC))
+    if rng.random() < 0.12:
         opening = rng.choice(phrases.REPLIES)
         text = f"{opening.capitalize()}, {text[0].lower()}{text[1:]}"
     return text
 
 
+def _few_words(rng: Random) -> str:
+    """Draws one to three words of a word set: a noun, a verb, or a verb with its noun."""
+    words = _WORDS[rng.choice(_THINGS if rng.random() < 0.7 else list(_WORDS))]
+    kind = rng.random() if words.has_verbs else 0.0
+    if kind < 0.45:
+        return words.noun(rng, rng.choice(_CASES if words.has_verbs else _CASES[:6]))
+    verb = words.verb(rng, rng.choice("><"), rng.choice(_PERSONS))
+    return verb if kind < 0.75 else f"{verb} {words.noun(rng, 'acc')}"
+
+
 def reply(rng: Random) -> str:
-    """Generates a short answer: a back-channel, a digit or two, a letter.
+    """Generates a short answer: a back-channel, a few words of a topic, a digit or two, a letter.
 
     Args:
         rng: source of randomness.
 
     Returns:
-        One to about six words.
+        One to about eight words.
     """
     kind = rng.random()
-    if kind < 0.6:
+    if kind < 0.3:
         return rng.choice(phrases.REPLIES)
-    if kind < 0.75:
+    if kind < 0.55:
+        return _few_words(rng)
+    if kind < 0.65:
+        return fill(rng, rng.choice(smalltalk.PATTERNS)).partition(",")[0]
+    if kind < 0.78:
         return " ".join(cardinal(rng.randrange(10)) for _ in range(rng.randint(1, 4)))
-    if kind < 0.85:
+    if kind < 0.86:
         return cardinal(spread(rng, 0, 3000), rng.choice("mmfn"))
-    if kind < 0.92:
+    if kind < 0.93:
         return ordinal(rng.randint(1, 99), rng.choice(("m", "f", "n", "genitive")))
     return ", ".join(rng.choice(lexicon.LETTERS) for _ in range(rng.randint(1, 3)))

@@ -184,7 +184,9 @@ def address(rng: Random) -> str:
     Returns:
         Text such as "улица Лесная, дом пять, квартира сто".
     """
-    text = f"{rng.choice(('улица', 'улица', 'проспект', 'переулок'))} {rng.choice(lexicon.STREETS)}"
+    street = rng.choice(lexicon.STREETS)
+    kinds = ("улица",) if street.endswith(("ая", "яя")) else ("улица", "улица", "проспект", "переулок", "бульвар")
+    text = f"{rng.choice(kinds)} {street}"
     text += f", {rng.choice(('дом', 'дом', ''))} {cardinal(spread(rng, 1, 250))}".replace("  ", " ")
     if rng.random() < 0.25:
         text += f", корпус {cardinal(rng.randint(1, 9))}"

@@ -1,5 +1,5 @@
 import pytest
-from tritone_acoustic.data.numerals import cardinal, genitive, ordinal, plural
+from tritone_acoustic.data.numerals import cardinal, decline, genitive, ordinal, plural
 
 pytestmark = pytest.mark.unit
 
@@ -36,6 +36,28 @@ def test_genitive_of_every_kind_of_number():
     assert genitive(16) == "шестнадцати"
     assert genitive(42) == "сорока двух"
     assert genitive(990) == "девятисот девяноста"
+
+
+@pytest.mark.parametrize(
+    ("number", "case", "gender", "words"),
+    [
+        (21, "gen", "f", "двадцати одной"),
+        (21, "ins", "f", "двадцатью одной"),
+        (58, "ins", "m", "пятьюдесятью восемью"),
+        (40, "dat", "m", "сорока"),
+        (211, "dat", "f", "двумстам одиннадцати"),
+        (300, "prep", "m", "трёхстах"),
+        (893, "ins", "m", "восемьюстами девяноста тремя"),
+        (0, "dat", "m", "нулю"),
+    ],
+)
+def test_oblique_cardinals(number, case, gender, words):
+    assert decline(number, case, gender) == words
+
+
+def test_oblique_cardinals_out_of_range():
+    with pytest.raises(ValueError, match="1000"):
+        decline(1000, "ins")
 
 
 @pytest.mark.parametrize(

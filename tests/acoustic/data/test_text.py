@@ -1,10 +1,10 @@
 import random
 import string
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tritone_acoustic.data import phrases
 from tritone_acoustic.data.corpora import YoRestorer, sentences
 from tritone_acoustic.data.normalize import (
     ALPHABET,
@@ -16,7 +16,7 @@ from tritone_acoustic.data.normalize import (
     normalize,
     spell_digits,
 )
-from tritone_acoustic.data.templates import call_sentence, fill, reply
+from tritone_acoustic.data.templates import call_sentence, fill, patterns, reply
 from tritone_acoustic.data.texts import TextSampler, fingerprint
 
 pytestmark = pytest.mark.unit
@@ -59,9 +59,9 @@ def test_held_out_ignores_yo_and_short_phrases():
 
 def test_every_pattern_can_be_filled_without_digits_or_slots():
     rng = random.Random(5)
-    for pattern in phrases.CALLER + phrases.OPERATOR + phrases.MENU:
+    for pattern in patterns():
         text = fill(rng, pattern)
-        assert "{" not in text
+        assert not set(text) & set("{}[]|<>\\"), text
         assert not set(text) & set(string.digits + string.ascii_letters), text
 
 
@@ -70,6 +70,17 @@ def test_templates_are_varied_and_reproducible():
     assert texts == [call_sentence(random.Random(seed)) for seed in range(300)]
     assert len(set(texts)) > 250
     assert all(normalize(reply(random.Random(seed))) for seed in range(100))
+
+
+def test_templates_reach_a_wide_vocabulary_without_a_dominant_sentence():
+    rng = random.Random(2)
+    sentences_drawn = Counter(normalize(call_sentence(rng)) for _ in range(12_000))
+    words = {word for sentence in sentences_drawn for word in sentence.split()}
+    assert len(words) > 6000
+    assert len(sentences_drawn) > 9000
+    assert sentences_drawn.most_common(1)[0][1] < 60
+    lengths = Counter(normalize(reply(rng)).count(" ") + 1 for _ in range(2000))
+    assert min(lengths[1], lengths[2], lengths[3]) > 100
 
 
 def test_sentences_drops_what_cannot_be_read_aloud():
