@@ -19,6 +19,11 @@ PACKAGES = (
     "librhvoice-core7",
     "librhvoice5",
     "libsonic0",
+    # the unit-selection synthesiser (its voice is festvox-ru)
+    "festival",
+    "libestools2.5",
+    "libgomp1",
+    "libtinfo6",
     # recorded speech
     "festvox-ru",
     "asterisk-core-sounds-ru",

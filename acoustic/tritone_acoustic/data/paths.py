@@ -51,6 +51,11 @@ class DataPaths:
         return self.root / "voices"
 
     @property
+    def festival(self) -> Path:
+        """The unit-selection synthesiser: bin/, lib/, share/, voice/."""
+        return self.root / "festival"
+
+    @property
     def bundle(self) -> Path:
         """What travels to a training machine."""
         return self.root / "bundle"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tritone_acoustic.data.audio import Clip, resample, write_set
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.corpora import read_festvox_text, read_prompts
+from tritone_acoustic.data.festival_files import gather as gather_festival
 from tritone_acoustic.data.normalize import normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.rhvoice import EVALUATION_VOICES, FREE_VOICES, RHVoice
@@ -78,12 +79,13 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
     """Writes festvox_train, festvox_dev, synthetic_dev, prompts and, if asked for, held_out_voices.
 
     Args:
-        paths: the data folder, after `fetch` and `texts`; its voices folder is (re)made.
+        paths: the data folder, after `fetch` and `texts`; its voices and festival folders are (re)made.
         private_voices: also make the set of the voices that may be used for private evaluation only.
     """
     train, dev = _festvox(paths)
     sets = {"festvox_train": train, "festvox_dev": dev, "prompts": _prompts(paths)}
     gather_voices(paths, paths.voices, FREE_VOICES)
+    gather_festival(paths, paths.festival, train)
     sets["synthetic_dev"] = _spoken(paths, paths.voices, FREE_VOICES, 10**6)
     if private_voices:
         with tempfile.TemporaryDirectory() as folder:

@@ -25,12 +25,19 @@ class Workers:
         texts: folder of the sentence lists.
         seed: base of their seeds.
         log: file that takes what they print.
+        festival_share: share of the utterances spoken by unit selection, if data/festival lies beside `voices`.
     """
 
-    def __init__(self, count: int, pool: Path, voices: Path, texts: Path, seed: int, log: Path) -> None:
+    def __init__(
+        self, count: int, pool: Path, voices: Path, texts: Path, seed: int, log: Path, festival_share: float = 0.3
+    ) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._log = log.open("ab")
         self._arguments = ["--voices", str(voices), "--texts", str(texts), "--seed", str(seed)]
+        root = voices.resolve().parent
+        if (root / "festival").is_dir() and festival_share > 0:
+            self._arguments += ["--festival", str(root / "festival"), "--festival-share", str(festival_share)]
+            self._arguments += ["--recordings", str(root / "sets/festvox_train")]
         self._pool = pool
         self.restarts = 0
         self._processes = {number: self._start(number) for number in range(count)}
