@@ -15,10 +15,17 @@ def new_id() -> int:
 
 
 class Raw:
-    """One connection; every method is one request."""
+    """One connection; every method is one request.
 
-    def __init__(self, address: str) -> None:
-        self.client = triton.InferenceServerClient(address)
+    Args:
+        address: HOST:PORT.
+        headers: gRPC metadata of every request.
+        connection: further arguments of Triton's own client.
+    """
+
+    def __init__(self, address: str, headers: dict[str, str] | None = None, **connection) -> None:
+        self.client = triton.InferenceServerClient(address, **connection)
+        self.headers = headers
 
     async def __aenter__(self):
         return self
@@ -42,6 +49,7 @@ class Raw:
             sequence_start=start,
             sequence_end=end,
             parameters=options or None,
+            headers=self.headers,
             client_timeout=30,
         )
         events = json.loads(answer.as_numpy("events").tobytes())
@@ -58,6 +66,7 @@ class Raw:
             sequence_id=stream,
             sequence_start=start,
             sequence_end=end,
+            headers=self.headers,
             client_timeout=30,
         )
         return answer.as_numpy("logprobs")[0]

@@ -68,8 +68,8 @@ class ServeSettings:
             raise ServeError(f"--idle-timeout {self.idle_timeout_s:g} is outside 1 to 86400 seconds")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
-        if not (math.isfinite(self.max_call_s) and 60.0 <= self.max_call_s <= 604_800.0):
-            raise ServeError(f"--max-call {self.max_call_s:g} is outside 60 to 604800 seconds")
+        if not (math.isfinite(self.max_call_s) and 1.0 <= self.max_call_s <= 604_800.0):
+            raise ServeError(f"--max-call {self.max_call_s:g} is outside 1 to 604800 seconds")
         for flag, port, least in (("--grpc-port", self.grpc_port, 1), ("--metrics-port", self.metrics_port, 0)):
             if not least <= port <= 65_535:
                 raise ServeError(f"{flag} {port} is outside {least} to 65535")
