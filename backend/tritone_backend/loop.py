@@ -82,7 +82,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             admin_key=limits.admin_key,
         )
         self._streams = Admission(open_session, limits, self._gate, self.counters, self._journal)
-        self._inbox: deque[Request[PayloadT, ResultT]] = deque()
+        self._inbox: deque[tuple[Sequence[Request[PayloadT, ResultT]], Callable[[], None]]] = deque()
         self._unread: deque[tuple[int, StreamError]] = deque()
         self._ready: Turns[Stream[PayloadT, ResultT]] = Turns()
         self._signal = np.zeros((limits.max_batch, engine.spec.chunk_samples), np.int16)
@@ -97,10 +97,17 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._gate.pace.learn(measure_alone(self._engine, self._signal[:most]))
         self._thread.start()
 
-    def submit(self, request: Request[PayloadT, ResultT]) -> None:
-        """Queue a request from any thread. It is answered through its ``reply``."""
+    def submit(
+        self, requests: Sequence[Request[PayloadT, ResultT]], stepped: Callable[[], None] = lambda: None
+    ) -> None:
+        """Queue requests from any thread. Each is answered through its ``reply``.
+
+        Args:
+            requests: at most one of each stream.
+            stepped: called on the loop's thread after the first step that these requests could have been part of.
+        """
         with self._wake:
-            self._inbox.append(request)
+            self._inbox.append((requests, stepped))
             self._wake.notify()
 
     def note_unread(self, stream_id: int, error: StreamError) -> None:
@@ -125,10 +132,12 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             begin = perf_counter()
             if arrived:
                 with span("unpack"):
-                    for request in running_first(arrived):
+                    for request in running_first([request for requests, _ in arrived for request in requests]):
                         self._accept(request)
             if self._ready:
                 self._step()
+            for _, stepped in arrived:
+                stepped()
             now = perf_counter()
             self.counters.busy_s += now - begin
             if now >= self._next_tick:

@@ -65,7 +65,7 @@ def run(loop, streams, chunks, audio, first_id):
             else:
                 next_request(stream, turn + 1)
 
-        loop.submit(Request(stream, turn == 0, turn == chunks - 1, audio, {}, reply, perf_counter()))
+        loop.submit([Request(stream, turn == 0, turn == chunks - 1, audio, {}, reply, perf_counter())])
 
     begin = perf_counter()
     for stream in range(first_id, first_id + streams):

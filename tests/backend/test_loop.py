@@ -85,7 +85,7 @@ class Harness:
                 answer.set_result(result)
 
         payload = np.asarray(samples, np.int16)
-        self.loop.submit(Request(stream_id, start, end, payload, parameters, reply, perf_counter()))
+        self.loop.submit([Request(stream_id, start, end, payload, parameters, reply, perf_counter())])
         return answer
 
     def code(self, *args, **kwargs) -> Code:

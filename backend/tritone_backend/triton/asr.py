@@ -34,9 +34,9 @@ class AsrModel:
             args, _open_session, _digest, _read_audio, _write_events
         )
 
-    def execute(self, requests: Sequence[Any]) -> None:
-        """Queue requests; they are answered when their chunks went through the network."""
-        self._service.execute(requests)
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Answer requests, or return None for those that take more than one network step: their answers come later."""
+        return self._service.execute(requests)
 
     def finalize(self) -> None:
         """Stop the service; Triton calls this once."""

@@ -7,7 +7,6 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any, Generic
@@ -29,6 +28,7 @@ from tritone_backend.profiling.profile import DumpTo, Profile
 from tritone_backend.profiling.stagetimes import StageTimes, new_stage_times
 from tritone_backend.spec import AcousticSpec
 from tritone_backend.streams import PayloadT, Request, ResultT, Session
+from tritone_backend.triton.answers import Answers
 from tritone_backend.triton.metrics import Metrics
 from tritone_backend.triton.repository import ModelSettings
 
@@ -36,8 +36,6 @@ SEQUENCE_START, SEQUENCE_END = 1, 2
 DEFAULT_MAX_BATCH = 32
 ADMIN_KEY_VARIABLE = "TRITONE_ADMIN_KEY"
 BROKEN_STATUS = 70
-SENDERS = 4
-"""Threads that hand answers to Triton: each answer is a round trip that the batch loop need not wait for."""
 
 
 def read_settings(args: Mapping[str, str]) -> ModelSettings:
@@ -76,7 +74,9 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._read_payload = read_payload
         self._write_result = write_result
         self._logger = pb_utils.Logger
-        self._senders = ThreadPoolExecutor(SENDERS, thread_name_prefix="sender")
+        self._answers: Answers[ResultT] = Answers(
+            self._respond, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL, self._logger.log_error
+        )
         try:
             self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn)
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
@@ -112,11 +112,17 @@ class StreamingService(Generic[PayloadT, ResultT]):
         if spans.status():
             self._logger.log_info(f"tritone: {spans.status()}")
 
-    def execute(self, requests: Sequence[Any]) -> None:
-        """Queue Triton requests; each is answered from the loop's thread through its response sender."""
+    def execute(self, requests: Sequence[Any]) -> list[Any]:
+        """Run Triton requests through the loop; what takes more than one network step is answered later.
+
+        Returns:
+            A response for each request, None for those that are answered later.
+        """
         arrived = perf_counter()
+        accepted = []
+        self._answers.begin()
         for request in requests:
-            reply = self._replier(request)
+            reply = self._answers.to(request)
             try:
                 caller, parameters = None, {}
                 if self._guard:
@@ -144,18 +150,22 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 self._loop.note_unread(request.correlation_id(), unread)
                 reply(unread, new_stage_times())
             else:
-                self._loop.submit(parsed)
+                accepted.append(parsed)
+        if accepted:
+            self._loop.submit(accepted, self._answers.stepped)
+            self._answers.wait()
+        return self._answers.responses()
 
     def finalize(self) -> None:
         """Answer what is queued and stop."""
         self._loop.stop()
-        self._senders.shutdown()
+        self._answers.close()
         self._metrics.stop()
 
     def _give_up(self, why: str) -> None:
         """End this process: `tritone serve` notices at once and starts anew, and clients replay their streams."""
         self._logger.log_error(f'tritone: event=gave-up cause="{why}: a new process is needed"')
-        self._senders.shutdown()  # the answers under way tell their clients to go elsewhere
+        self._answers.close()  # the answers under way tell their clients to go elsewhere
         os._exit(BROKEN_STATUS)
 
     def _dump_to(self, model: str) -> DumpTo:
@@ -167,26 +177,16 @@ class StreamingService(Generic[PayloadT, ResultT]):
             self._logger.log_warn("tritone: SIGUSR2 is not listened to: Triton loads models in a thread here")
             return DumpTo(folder, model, self._logger.log_warn)
 
-    def _replier(self, request: Any) -> Callable[[ResultT | StreamError, StageTimes], None]:
-        """The callback that answers one Triton request."""
-        sender = request.get_response_sender()
-        wanted = request.requested_output_names()
-
-        def reply(result: ResultT | StreamError, stages: StageTimes) -> None:
-            self._senders.submit(send, result, stages)
-
-        def send(result: ResultT | StreamError, stages: StageTimes) -> None:
-            try:
-                if isinstance(result, StreamError):
-                    code = getattr(pb_utils.TritonError, _TRITON_CODES[result.code])
-                    response = pb_utils.InferenceResponse(error=pb_utils.TritonError(result.user_message, code))
-                else:
-                    response = pb_utils.InferenceResponse(self._write_result(wanted, result, stages))
-                sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
-            except Exception as error:  # the loop must go on for everyone else
-                self._logger.log_error(f"tritone: an answer could not be sent: {error!r:.300}")
-
-        return reply
+    def _respond(self, wanted: set[str], result: ResultT | StreamError, stages: StageTimes) -> Any:
+        """Triton's response to one request."""
+        try:
+            if not isinstance(result, StreamError):
+                return pb_utils.InferenceResponse(self._write_result(wanted, result, stages))
+        except Exception as error:  # a defect in one answer must not take its neighbours' with it
+            self._logger.log_error(f"tritone: an answer could not be written: {error!r:.300}")
+            result = StreamError(Code.INTERNAL, f"the answer could not be written: {error!r:.200}")
+        code = getattr(pb_utils.TritonError, _TRITON_CODES[result.code])
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(result.user_message, code))
 
 
 _TRITON_CODES = {
