@@ -83,6 +83,8 @@ class Admission(Generic[PayloadT, ResultT]):
             self.reap(now)
         refusal = self._gate.refusal(len(self._table), now)
         if refusal is not None:
+            if DRAIN in request.parameters:
+                refusal.reason = ""  # it is an answer, nobody was turned away
             raise refusal
         if request.parameters.get("probe"):
             if not request.end:
@@ -153,6 +155,8 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def turned_away(self, stream_id: int, error: StreamError, now: float) -> None:
         """Count a rejected request: a refusal when it asked for a slot in vain, else a mistake of its client."""
+        if not error.reason:
+            return
         refused = error.code in (Code.FULL, Code.DRAINING)
         count(self._counters.refused if refused else self._counters.rejected, error.reason)
         event = "refused" if refused else "rejected"

@@ -52,7 +52,7 @@ def test_the_command_serves_and_stops(model, tmp_path, monkeypatch):
             assert server.wait(30) == 0
 
 
-def test_a_probe_is_answered_though_every_slot_is_taken(model, tmp_path):
+def test_a_probe_of_a_full_server_says_that_it_lives_and_is_not_ready(model, tmp_path):
     with (
         running_server(model, max_streams=2, engine="onnxruntime", threads=1, runtime_dir=tmp_path) as server,
         triton.InferenceServerClient(server.address) as client,
@@ -66,7 +66,8 @@ def test_a_probe_is_answered_though_every_slot_is_taken(model, tmp_path):
         for _ in range(3):
             result = probe(server.address)
             assert result.alive
-            assert result.detail == ""
+            assert not result.ready
+            assert "[tritone:full" in result.detail
         client.infer("streaming_asr", [audio], sequence_id=11, sequence_end=True)  # still alive
 
 

@@ -47,6 +47,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--tls-cert", type=Path, metavar="PEM", help="encrypt; the server's certificate chain")
     add("--tls-key", type=Path, metavar="PEM", help="its private key")
     add("--tls-client-ca", type=Path, metavar="PEM", help="callers need a certificate of this authority")
+    add(
+        "--admission",
+        default="measured",
+        metavar="RULE",
+        help="measured: also refuse streams that there is no time for (default); slots: go by slots alone",
+    )
+    add(
+        "--drain-timeout",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="when told to stop, let calls finish so long (default 30 s)",
+    )
     add("--verbose", action="store_true", help="show the server's own log on stderr")
 
 
@@ -76,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         metrics_port=args.metrics_port,
         tls=_tls_files(args),
         keys_file=args.keys.absolute() if args.keys else None,
+        admission=args.admission,
+        drain_timeout_s=args.drain_timeout,
         verbose=args.verbose,
     )
     for warning in settings.exposure():

@@ -1,6 +1,7 @@
-"""What a health check needs to get in where TLS and keys are asked for; kept in a file that only its owner reads.
+"""What health checks and drains need to get in; kept in a file that only its owner reads.
 
-`tritone serve` writes it for the container's health check, a process of its own, and removes it when it ends.
+`tritone serve` writes it for the container's health check and for `tritone drain`, processes of their own, and removes
+it when it ends.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Credentials:
         server_name: a name in that certificate.
         cert, key: PEM of the certificate to show and its key; empty: none is asked for.
         token: secret that the models accept for a health check and nothing else; empty: they ask for none.
+        admin: secret that the models accept for a drain; whoever can read the file may drain the server.
     """
 
     root: str = ""
@@ -32,6 +34,7 @@ class Credentials:
     cert: str = ""
     key: str = ""
     token: str = ""
+    admin: str = ""
 
     @classmethod
     def make(cls, tls: TlsFiles | None, *, keys: bool) -> Credentials:
@@ -40,12 +43,12 @@ class Credentials:
         Raises:
             ServeError: a file is wrong.
         """
-        token = secrets.token_hex(32) if keys else ""
+        token, admin = secrets.token_hex(32) if keys else "", secrets.token_hex(32)
         if tls is None:
-            return cls(token=token)
+            return cls(token=token, admin=admin)
         name = tls.check()
         cert, key = probe_identity() if tls.client_ca else (b"", b"")
-        return cls(tls.cert.read_text(), name, cert.decode(), key.decode(), token)
+        return cls(tls.cert.read_text(), name, cert.decode(), key.decode(), token, admin)
 
     @property
     def token_sha256(self) -> str:

@@ -27,7 +27,7 @@ from tritone_backend.serve.folders import runtime_dir
 from tritone_backend.serve.lease import SHM_DIR, Lease, remove_abandoned
 from tritone_backend.serve.ports import accepts_connections, check_free, resolve_ipv4
 from tritone_backend.serve.probe import probe
-from tritone_backend.serve.procs import group_members, is_running, reap_group, signal_group
+from tritone_backend.serve.procs import describe_status, group_members, is_running, reap_group, signal_group
 from tritone_backend.serve.serverlog import ServerLog, failure_cause
 from tritone_backend.serve.settings import ServeSettings
 
@@ -55,6 +55,7 @@ class ServerProcess:
         self._shm: Lease | None = None
         self._files: Lease | None = None
         self._stubs: list[int] = []
+        self._starts = 0
         self.credentials = Credentials()
         self.log = ServerLog(_log_path(settings) if keep_log else None, echo=settings.verbose)
 
@@ -117,16 +118,20 @@ class ServerProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**model_environment(self.settings, self.credentials, folder), **locate.server_environment()},
+            env={
+                **model_environment(self.settings, self.credentials, folder, self._starts),
+                **locate.server_environment(),
+            },
             cwd=scratch,
             start_new_session=True,
             pass_fds=(shm.lock_fd, files.lock_fd),
         )
+        self._starts += 1
         assert self._child.stdout is not None
         self.log.follow(self._child.stdout)
 
     def _make_credentials(self) -> Credentials:
-        """Fresh ones for this start, in a file for health checks when they are needed at all."""
+        """Fresh ones for this start, in a file for health checks and drains."""
         keys_file = self.settings.keys_file
         if keys_file is not None:
             try:
@@ -134,8 +139,7 @@ class ServerProcess:
             except KeysError as error:
                 raise ServeError(f"--keys: {error.user_message}") from None
         made = Credentials.make(self.settings.tls, keys=keys_file is not None)
-        if made != Credentials():
-            made.save(self._credentials_file())
+        made.save(self._credentials_file())
         return made
 
     def _credentials_file(self) -> Path:
@@ -165,6 +169,7 @@ class ServerProcess:
                 idle_timeout_s=chosen.idle_timeout_s,
                 max_call_s=chosen.max_call_s,
                 threads=chosen.threads,
+                admission=chosen.admission,
             ),
         )
         return target
@@ -255,7 +260,7 @@ class ServerProcess:
             if lease is not None:
                 lease.close()
         self._shm = self._files = None
-        if self.credentials != Credentials():
+        if self.credentials.admin:
             self._credentials_file().unlink(missing_ok=True)
         return status
 
@@ -284,15 +289,3 @@ class ServerProcess:
 
 def _log_path(settings: ServeSettings) -> Path | None:
     return None if settings.verbose else runtime_dir(settings.runtime_dir) / f"server-{settings.grpc_port}.log"
-
-
-def describe_status(status: int | None) -> str:
-    """Words for an exit status: `exit status 1`, `signal SIGSEGV`, `still running`."""
-    if status is None:
-        return "still running"
-    if status >= 0:
-        return f"exit status {status}"
-    try:
-        return f"signal {signal.Signals(-status).name}"
-    except ValueError:
-        return f"signal {-status}"

@@ -62,3 +62,15 @@ def reap_group(group: int) -> None:
 def adopt_orphans() -> None:
     """Makes this process the parent of orphaned descendants: stubs of a killed server leave no zombies."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def describe_status(status: int | None) -> str:
+    """Words for an exit status: `exit status 1`, `signal SIGSEGV`, `still running`."""
+    if status is None:
+        return "still running"
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"signal {signal.Signals(-status).name}"
+    except ValueError:
+        return f"signal {-status}"

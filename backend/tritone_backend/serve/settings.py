@@ -17,6 +17,7 @@ from tritone_backend.serve.tls import TlsFiles
 MAX_STREAMS_LIMIT = 65_536
 LOOPBACK = ("127.0.0.1", "localhost")
 PROBE_SLOTS = 1
+ADMISSIONS = ("measured", "slots")
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ class ServeSettings:
         keys_file: API keys, one of which every caller must have; None: everybody may call.
         verbose: send the server's log to stderr instead of a file.
         start_timeout_s: seconds until the first answer; building an engine for a GPU can take minutes.
+        admission: ``measured`` refuses streams for which there is a slot and no time, ``slots`` goes by slots alone.
+        drain_timeout_s: seconds that running streams are given when the server is to stop; their clients move those
+            that are left to another server.
         exit_timeout_s: seconds that requests in flight are given when the server is asked to stop.
         runtime_dir: folder for the rendered model repository and the log; None chooses one for this user.
     """
@@ -56,6 +60,8 @@ class ServeSettings:
     keys_file: Path | None = None
     verbose: bool = False
     start_timeout_s: float = 900.0
+    admission: str = "measured"
+    drain_timeout_s: float = 30.0
     exit_timeout_s: int = 10
     runtime_dir: Path | None = None
 
@@ -70,6 +76,10 @@ class ServeSettings:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
         if not (math.isfinite(self.max_call_s) and 1.0 <= self.max_call_s <= 604_800.0):
             raise ServeError(f"--max-call {self.max_call_s:g} is outside 1 to 604800 seconds")
+        if self.admission not in ADMISSIONS:
+            raise ServeError(f"--admission {self.admission!r} does not exist; it takes {', '.join(ADMISSIONS)}")
+        if not (math.isfinite(self.drain_timeout_s) and 0.0 <= self.drain_timeout_s <= 86_400.0):
+            raise ServeError(f"--drain-timeout {self.drain_timeout_s:g} is outside 0 to 86400 seconds")
         for flag, port, least in (("--grpc-port", self.grpc_port, 1), ("--metrics-port", self.metrics_port, 0)):
             if not least <= port <= 65_535:
                 raise ServeError(f"{flag} {port} is outside {least} to 65535")

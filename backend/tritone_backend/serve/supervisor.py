@@ -5,6 +5,7 @@ How a process is started and ended is `process`, when it is started again is `re
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 import sys
 import threading
@@ -13,10 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
+from tritone_backend.serve.drain import drain
 from tritone_backend.serve.errors import ServeError
-from tritone_backend.serve.probe import ProbeResult, probe
-from tritone_backend.serve.process import ServerProcess, describe_status
-from tritone_backend.serve.procs import adopt_orphans
+from tritone_backend.serve.probe import ACOUSTIC, ASR, ProbeResult, probe
+from tritone_backend.serve.process import ServerProcess
+from tritone_backend.serve.procs import adopt_orphans, describe_status
 from tritone_backend.serve.restarts import HEALTHY_S, MAX_RAPID_FAILURES, RestartPolicy
 from tritone_backend.serve.serverlog import failure_cause, significant_lines
 from tritone_backend.serve.settings import ServeSettings
@@ -26,6 +28,7 @@ PROBE_TIMEOUT_S = 10.0
 MAX_FAILED_PROBES = 3
 PROGRESS_S = 10.0
 TICK_S = 0.2
+DRAINED_EXIT_S = 6.0
 
 
 class Supervisor:
@@ -52,6 +55,7 @@ class Supervisor:
     ) -> None:
         self._settings = settings
         self._server = ServerProcess(settings, repository)
+        self._models = [ASR, ACOUSTIC] if repository is None else sorted(entry.name for entry in repository.iterdir())
         self._interval_s = probe_interval_s
         self._timeout_s = probe_timeout_s
         self._out = out or (lambda line: print(line, flush=True))  # noqa: T201
@@ -96,20 +100,48 @@ class Supervisor:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals += 1
         self._asked.set()
-        # The first signal is passed on and lets requests in flight end; the second one does not wait for
-        # them.
-        forwarded = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
-        self._server.signal(forwarded if self._signals == 1 else signal.SIGKILL)
+        # The first signal begins an ordered end, the second one does not wait for it.
+        if self._signals > 1:
+            self._server.signal(signal.SIGKILL)
+        elif self._ready_at is None:
+            self._server.signal(signal.SIGTERM)
 
     def _stopped(self) -> int:
-        """Waits for the ordered end that the signal asked for."""
-        deadline = time.monotonic() + self._settings.exit_timeout_s + 10.0
-        while self._server.poll() is None and time.monotonic() < deadline and self._signals < 2:
+        """The ordered end that the signal asked for: running streams finish or move, then the server ends."""
+        drained = self._ready_at is not None and not self._gone() and self._drain()
+        self._server.signal(signal.SIGTERM)
+        # Triton waits for sequences that were refused or forsaken as well; of a drained server nobody expects a word.
+        deadline = time.monotonic() + (DRAINED_EXIT_S if drained else self._settings.exit_timeout_s + 10.0)
+        while not self._gone() and time.monotonic() < deadline:
             time.sleep(TICK_S / 4)
         status = self._server.end_group()
-        if status is None:
+        if status is None or (drained and self._signals < 2):
             return 0
         return status if status >= 0 else 128 - status
+
+    def _gone(self) -> bool:
+        """Whether there is nothing to wait for: the server has ended, or a second signal ends it."""
+        return self._server.poll() is not None or self._signals > 1
+
+    def _drain(self) -> bool:
+        """Empties the server; whether it answered."""
+        limit_s = self._settings.drain_timeout_s
+        said = False
+
+        def on_wait(live: int, _waited_s: float) -> None:
+            nonlocal said
+            if not said:
+                self._event("draining", streams=live, timeout_s=f"{limit_s:g}", detail="a second signal ends them now")
+            said = True
+
+        try:
+            result = drain(self._server.address, self._server.credentials, limit_s, on_wait, self._gone)
+        except ServeError as error:  # it does not answer: then there is nothing to be kept
+            self._event("drain-failed", detail=error.user_message)
+            return False
+        if said:
+            self._event("drained", emptied=result.emptied, moved=result.ended, seconds=f"{result.seconds:.1f}")
+        return True
 
     def _start(self, *, first: bool) -> None:
         started = time.monotonic()
@@ -152,7 +184,7 @@ class Supervisor:
                 return "model-process-died", "a model's process ended"
             if time.monotonic() < next_probe:
                 continue
-            result = probe(self._server.address, self._timeout_s, self._server.credentials)
+            result = self._probe()
             if self._asked.is_set() or self._server.poll() is not None:
                 continue
             failed = 0 if result.alive else failed + 1
@@ -164,6 +196,14 @@ class Supervisor:
                 return "no-answer", result.detail
             next_probe = time.monotonic() + self._interval_s
         return "stop", ""
+
+    def _probe(self) -> ProbeResult:
+        """Asks every model; the first one that fails speaks for all."""
+        for model in self._models:
+            result = probe(self._server.address, self._timeout_s, self._server.credentials, model)
+            if not result.alive:
+                return dataclasses.replace(result, detail=f"{model}: {result.detail}")
+        return result
 
     def _note_failed_probe(self, failed: int, result: ProbeResult) -> None:
         self._event("probe-failed", count=f"{failed}/{MAX_FAILED_PROBES}", detail=result.detail)
