@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from tritone_client._chunker import Chunker
 from tritone_client._errors import InvalidOption
 from tritone_client._events import Event
+from tritone_client._health import Health
 from tritone_client._options import OptionFields, Options, Timeouts
 from tritone_client._stream import Stream
 from tritone_client._tls import Tls, check_key_is_hidden
@@ -36,8 +37,8 @@ class Client:
             async for event in client.transcribe(audio_chunks, encoding="mulaw"):
                 print(event.type, event.text)
 
-    Streams are spread over the addresses in turn; one whose service goes away moves to the next. Any number
-    of streams share one connection per address. Use it within one event loop.
+    Streams are spread in turn over the addresses that answer and admit; one whose service goes away moves to the next.
+    Any number of streams share one connection per address. Use it within one event loop.
 
     Args:
         addresses: ``"host:port"`` or several of them; the port defaults to 8001.
@@ -72,6 +73,7 @@ class Client:
         self._make_transport = transport or functools.partial(_grpc_transport, tls=tls, api_key=api_key)
         self._transports: list[Transport] = []
         self._turn = itertools.count()
+        self._health = Health()
 
     async def __aenter__(self) -> Client:
         return self
@@ -86,6 +88,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close the connections; streams still open fail with `StreamClosed`."""
+        await self._health.close()
         transports, self._transports = self._transports, []
         for transport in transports:
             await transport.close()
@@ -111,7 +114,8 @@ class Client:
         if not self._transports:
             self._transports = [self._make_transport(address) for address in self._addresses]
         first = next(self._turn) % len(self._transports)
-        return Stream([*self._transports[first:], *self._transports[:first]], chosen, self._timeouts)
+        transports = [*self._transports[first:], *self._transports[:first]]
+        return Stream(transports, chosen, self._timeouts, self._health)
 
     async def transcribe(
         self,

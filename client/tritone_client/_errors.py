@@ -118,6 +118,9 @@ class AudioFileError(TritoneError):
 _TAG: Final = re.compile(r"\s*\[tritone:([a-z-]+)((?: [a-z_]+=[^\s\]]+)*)\]\s*$")
 # Triton's own answer to a request of a sequence that it does not know; it carries no tag.
 _NO_START: Final = "must specify the START flag"
+# Triton's words while it stops or starts, and for a model whose process died: the stream goes on elsewhere, or later.
+_STOPPING: Final = "stopped accepting new inference requests"
+_PASSING: Final = ("has no available versions", "is not at ready state", "is not healthy", "Server not ready")
 _BAD_REQUESTS: Final[dict[str, type[BadRequest]]] = {
     "bad-option": InvalidOption,
     "bad-audio": InvalidAudio,
@@ -171,6 +174,10 @@ def from_status(status: str, message: str, address: str) -> TritoneError:
         return UnknownStream(text)
     if code in _BAD_REQUESTS:
         return _BAD_REQUESTS[code](text)
+    if code is None and _STOPPING in text:
+        return ServerFull(f"{address} is being stopped and takes no new streams")
+    if code is None and any(sign in text for sign in _PASSING):
+        return ConnectionFailed(f"{address} is starting, stopping or broken ({text})")
     if code is None and status in _UNREACHABLE:
         return ConnectionFailed(_unreachable(status, text, address))
     if code is None and status in ("NOT_FOUND", "UNIMPLEMENTED"):

@@ -19,6 +19,7 @@ from tritone_client._transport import InferReply, InferRequest
 from tritone_client._wire import AUDIO_INPUT, MODEL_NAME
 
 _METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_READY_METHOD = "/inference.GRPCInferenceService/ModelReady"
 _CHANNEL_OPTIONS = (
     # A stream that lost its service looks for it again within a fraction of a second, not gRPC's 1 to 120 s.
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -52,6 +53,7 @@ class GrpcTransport:
         self._closed = False
         self._channel: Any = None
         self._call: Any = None
+        self._ask_ready: Any = None
 
     @property
     def address(self) -> str:
@@ -64,15 +66,7 @@ class GrpcTransport:
         Raises:
             TritoneError: as `_errors.from_status` says.
         """
-        if self._closed:
-            raise StreamClosed(_CLOSED)
-        if self._channel is None:  # not before: a channel belongs to the event loop it is made in
-            self._channel = self._connect()
-            self._call = self._channel.unary_unary(
-                _METHOD,
-                request_serializer=service_pb2.ModelInferRequest.SerializeToString,
-                response_deserializer=service_pb2.ModelInferResponse.FromString,
-            )
+        self._open()
         try:
             response = await self._call(build(self._model, request), timeout=timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
@@ -86,6 +80,33 @@ class GrpcTransport:
         if len(names) != len(response.raw_output_contents):
             raise ProtocolError(f"{self._address} answers without raw output contents")
         return InferReply(dict(zip(names, response.raw_output_contents, strict=True)))
+
+    async def ready(self, timeout: float) -> bool:
+        """Whether Triton says that the model is loaded; False when it does not answer in time."""
+        self._open()
+        request = service_pb2.ModelReadyRequest(name=self._model)
+        try:
+            answer = await self._ask_ready(request, timeout=timeout, metadata=self._metadata)
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError):
+            return False
+        return bool(answer.ready)
+
+    def _open(self) -> None:
+        if self._closed:
+            raise StreamClosed(_CLOSED)
+        if self._channel is not None:
+            return
+        self._channel = self._connect()  # not before: a channel belongs to the event loop it is made in
+        self._call = self._channel.unary_unary(
+            _METHOD,
+            request_serializer=service_pb2.ModelInferRequest.SerializeToString,
+            response_deserializer=service_pb2.ModelInferResponse.FromString,
+        )
+        self._ask_ready = self._channel.unary_unary(
+            _READY_METHOD,
+            request_serializer=service_pb2.ModelReadyRequest.SerializeToString,
+            response_deserializer=service_pb2.ModelReadyResponse.FromString,
+        )
 
     def _connect(self) -> Any:
         if self._tls is None:

@@ -22,6 +22,7 @@ from tritone_client._errors import (
     TritoneError,
 )
 from tritone_client._events import Event, parse_events
+from tritone_client._health import Health
 from tritone_client._latency import LatencyRecorder
 from tritone_client._options import Options, ParameterValue, Timeouts
 from tritone_client._resume import ReplayLog
@@ -34,7 +35,7 @@ _LOSSES = (ConnectionFailed, ServerFull, ServerError, StreamLost)
 _REPLAY_S = 3
 """Audio per request of a replay: ten chunks keep the service's batches fair to live streams."""
 
-_MOST_FAULTS = 3
+_MOST_FAULTS = 5
 """Failures of a service itself, per address, before a resume is given up: the audio may be at fault."""
 
 _FAREWELL_S = 1.0
@@ -53,12 +54,15 @@ class Stream:
         resumed: how many times the stream was lost and taken up again.
     """
 
-    def __init__(self, transports: Sequence[Transport], options: Options, timeouts: Timeouts) -> None:
+    def __init__(
+        self, transports: Sequence[Transport], options: Options, timeouts: Timeouts, health: Health | None = None
+    ) -> None:
         self.options = options
         self.latency = LatencyRecorder()
         self.resumed = 0
         self._transports = transports  # in order of preference; the first one is in use
         self._timeouts = timeouts
+        self._health = health or Health()
         self._log = ReplayLog(options)
         self._events: list[Event] = []  # collected, not yet returned
         self._sequence_id = 0
@@ -133,7 +137,9 @@ class Stream:
         """Take a slot on the first service that has one."""
         admission = _waiting.Patience(self._timeouts.admission)
         connecting = _waiting.Patience(_CONNECT_PATIENCE_S)
+        self._transports = self._health.order(self._transports)
         while True:
+            self._health.look(self._transports)
             full: ServerFull | None = None
             for _ in self._transports:
                 try:
@@ -183,6 +189,7 @@ class Stream:
         faults = 0
         await self._part(cause)
         while True:
+            self._health.look(self._transports)
             retry_after_s = 0.0
             for _ in self._transports:
                 try:
@@ -226,7 +233,13 @@ class Stream:
         await self._infer(InferRequest(self._sequence_id, audio, start=True, end=end, parameters=parameters), upto)
 
     async def _infer(self, request: InferRequest, upto: int) -> None:
-        reply = await self._transports[0].infer(request, self._timeouts.request)
+        transport = self._transports[0]
+        try:
+            reply = await transport.infer(request, self._timeouts.request)
+        except TritoneError as error:
+            self._health.failed(transport.address, error)
+            raise
+        self._health.served(transport.address)
         self._events += self._log.accept(parse_events(reply.events), upto)
 
     async def _part(self, cause: TritoneError | None) -> None:
@@ -241,7 +254,7 @@ class Stream:
             await self._transports[0].infer(request, min(_FAREWELL_S, self._timeouts.request))
 
     def _next_transport(self) -> None:
-        self._transports = [*self._transports[1:], self._transports[0]]
+        self._transports = self._health.order([*self._transports[1:], self._transports[0]])
 
     def _require_open(self) -> None:
         if self._closed:

@@ -68,5 +68,8 @@ class Transport(Protocol):
             TritoneError: as `_errors.from_status` says.
         """
 
+    async def ready(self, timeout: float) -> bool:
+        """Whether the service says that it can be used; False, not an error, when it does not answer in time."""
+
     async def close(self) -> None:
         """Give the connection back; calls still under way fail."""

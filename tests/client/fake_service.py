@@ -119,6 +119,7 @@ class FakeService:
         self.max_streams = max_streams
         self.fault: Callable[[int, InferRequest], str | None] = lambda number, request: None
         self.requests: list[InferRequest] = []
+        self.says_ready = True
         self.counts: collections.Counter[str] = collections.Counter()
 
     def handle(self, request: InferRequest) -> bytes:
@@ -180,6 +181,10 @@ class FakeTransport:
             return InferReply({"events": self.service.handle(request)})
         except Status as error:
             raise from_status(error.status, error.message, self.address) from error
+
+    async def ready(self, timeout: float) -> bool:
+        await asyncio.sleep(0)
+        return self.service.says_ready
 
     async def close(self) -> None:
         self.closed = True

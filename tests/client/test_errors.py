@@ -35,7 +35,7 @@ pytestmark = pytest.mark.unit
         ("NOT_FOUND", "Request for unknown model: 'streaming_asr' is not found", tritone_client.ProtocolError),
         ("UNIMPLEMENTED", "Method not found!", tritone_client.ProtocolError),
         ("INVALID_ARGUMENT", "unexpected shape for input 'audio'", tritone_client.BadRequest),
-        ("INTERNAL", "Stub process 'streaming_asr_0_0' is not healthy.", tritone_client.ServerError),
+        ("INTERNAL", "Stub process 'streaming_asr_0_0' is not healthy.", tritone_client.ConnectionFailed),
         ("UNKNOWN", "", tritone_client.ServerError),
     ],
 )
