@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test lint format train-data train repository clean
+.PHONY: help demo serve test lint audit fuzz format train-data train repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ lint: $(VENV)/.dev  ## ruff and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(VENV)/.dev  ## known flaws of dependencies (pip-audit) and secrets in the tree (detect-secrets)
+	$(BIN)/python scripts/audit.py $(AUDIT_ARGS)
+
+fuzz: $(VENV)/.dev  ## a million hostile inputs: FUZZ_ARGS="--seconds 60" for less, see docs/reliability.md
+	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 format: $(VENV)/.dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .
