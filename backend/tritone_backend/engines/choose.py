@@ -10,6 +10,8 @@ from tritone_backend.errors import BackendError, EngineError
 from tritone_backend.spec import AcousticSpec
 
 ENGINES = ("auto", "onnxruntime", "torch")
+MAX_BATCH = {"onnxruntime": 32, "tensorrt": 256, "torch": 256}
+"""Streams in one network step unless somebody chooses; more would only make each other wait."""
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 """Device files of an NVIDIA driver, on Linux and on Windows' Linux: a look costs less than loading PyTorch."""
 

@@ -38,6 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="threads of a CPU engine (default: its own choice)",
     )
+    add(
+        "--instances",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the streams, for a GPU and many cores (default 1)",
+    )
     add("--max-call", type=float, default=14_400.0, metavar="S", help="longest call (default 14400 s)")
     add("--host", default="127.0.0.1", help="address of gRPC; 0.0.0.0 for all (default 127.0.0.1)")
     add("--grpc-port", type=int, default=8001, metavar="PORT", help="gRPC (default 8001)")
@@ -82,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         max_streams=args.max_streams,
         idle_timeout_s=args.idle_timeout,
         threads=args.threads,
+        instances=args.instances,
         max_call_s=args.max_call,
         host=args.host,
         grpc_port=args.grpc_port,

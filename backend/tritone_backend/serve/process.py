@@ -169,6 +169,7 @@ class ServerProcess:
                 idle_timeout_s=chosen.idle_timeout_s,
                 max_call_s=chosen.max_call_s,
                 threads=chosen.threads,
+                instances=chosen.instances,
                 admission=chosen.admission,
             ),
         )

@@ -15,6 +15,7 @@ from tritone_backend.serve.errors import ServeError
 from tritone_backend.serve.tls import TlsFiles
 
 MAX_STREAMS_LIMIT = 65_536
+MAX_INSTANCES = 64
 LOOPBACK = ("127.0.0.1", "localhost")
 PROBE_SLOTS = 1
 ADMISSIONS = ("measured", "slots")
@@ -30,6 +31,7 @@ class ServeSettings:
         max_streams: live streams that may be open at once; one more is refused.
         idle_timeout_s: seconds without a request after which a stream is closed and its slot freed.
         threads: threads of a CPU engine; 0 leaves the choice to the engine.
+        instances: processes that run the speech model and share the streams.
         max_call_s: seconds after which a stream takes no more audio.
         host: IPv4 address or name that gRPC listens on.
         grpc_port: TCP port of gRPC.
@@ -51,6 +53,7 @@ class ServeSettings:
     max_streams: int = 256
     idle_timeout_s: float = 60.0
     threads: int = 0
+    instances: int = 1
     max_call_s: float = 14_400.0
     host: str = "127.0.0.1"
     grpc_port: int = 8001
@@ -74,6 +77,9 @@ class ServeSettings:
             raise ServeError(f"--idle-timeout {self.idle_timeout_s:g} is outside 1 to 86400 seconds")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
+        most = min(MAX_INSTANCES, self.max_streams)
+        if not 1 <= self.instances <= most:
+            raise ServeError(f"--instances {self.instances} is outside 1 to {most} (with {self.max_streams} streams)")
         if not (math.isfinite(self.max_call_s) and 1.0 <= self.max_call_s <= 604_800.0):
             raise ServeError(f"--max-call {self.max_call_s:g} is outside 1 to 604800 seconds")
         if self.admission not in ADMISSIONS:

@@ -20,6 +20,9 @@ from tritone_backend.profiling import names
 from tritone_backend.profiling.histograms import Histograms
 from tritone_backend.profiling.names import BUCKETS_S, Kind, Metric
 
+_MEANS = (names.READY, names.DRAINING, names.RESTARTS, names.BUSY, names.BATCH_FILL, names.REAL_TIME_FACTOR)
+"""What is no sum over instances: each publishes its share of the mean."""
+
 SLOW_TICKS = 10
 """Histograms and ratios are published once in so many ticks: hundreds of series, and Prometheus asks every 15 s."""
 
@@ -31,11 +34,19 @@ class Metrics:
     that a histogram consists of: ``_bucket`` with the label ``le``, ``_sum`` and ``_count``.
     """
 
-    def __init__(self, model: str, max_batch: int, chunk_seconds: float) -> None:
-        """Register every metric, so that all series exist from the start, and start the thread."""
+    def __init__(self, model: str, max_batch: int, chunk_seconds: float, instances: int = 1) -> None:
+        """Register every metric, so that all series exist from the start, and start the thread.
+
+        Args:
+            model: the Triton model.
+            max_batch: most streams of one network step.
+            chunk_seconds: length of a chunk.
+            instances: processes that publish the same series. Triton adds their changes up, so that numbers are of all
+                of them together.
+        """
         self._max_batch = max_batch
         self._chunk_seconds = chunk_seconds
-        self._series = _Series(model)
+        self._series = _Series(model, instances)
         self._restarts = int(os.environ.get("TRITONE_RESTARTS") or 0)  # the supervisor counts them
         self._ticks = 0
         self._before = Counters()
@@ -129,8 +140,9 @@ class Metrics:
 class _Series:
     """Triton's metric objects by name and labels, and the values they have, so that only changes are sent."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, instances: int) -> None:
         self._model = model
+        self._instances = instances
         self._families: dict[str, Any] = {}  # a family must outlive its metrics
         self._metrics: dict[tuple[str, ...], Any] = {}
         self._values: dict[tuple[str, ...], float] = {}
@@ -144,10 +156,12 @@ class _Series:
             labels |= {"le": le} if le else {}
             self._metrics[key] = self._family(metric, suffix).Metric(labels=labels)
             self._values[key] = 0.0
+        if metric in _MEANS:
+            value /= self._instances
         change = value - self._values[key]
         if change:
             self._values[key] = value
-            if metric.kind is Kind.GAUGE:
+            if metric.kind is Kind.GAUGE and self._instances == 1:
                 self._metrics[key].set(value)
             else:
                 self._metrics[key].increment(change)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tritone_backend.profiling.names import STAGES
@@ -40,6 +40,7 @@ class ModelSettings:
         idle_timeout_s: a stream silent for so long is dropped.
         max_call_s: a stream older than that takes no more audio.
         threads: CPU threads for the network; 0 lets the engine decide.
+        instances: processes of `streaming_asr`, each with its share of the slots.
         max_batch: streams in one network step; 0 lets the engine decide.
         admission: ``measured`` refuses streams for which there is a slot and no time, ``slots`` goes by slots alone.
     """
@@ -50,6 +51,7 @@ class ModelSettings:
     idle_timeout_s: float = 60.0
     max_call_s: float = 14_400.0
     threads: int = 0
+    instances: int = 1
     max_batch: int = 0
     admission: str = "measured"
 
@@ -66,12 +68,14 @@ def render_repository(target: Path, settings: ModelSettings) -> None:
             '__all__ = ["TritonPythonModel"]\n',
             encoding="utf-8",
         )
-        (target / name / "config.pbtxt").write_text(_config(name, tensors, settings), encoding="utf-8")
+        mine = settings if adapter == "AsrModel" else replace(settings, instances=1)
+        (target / name / "config.pbtxt").write_text(_config(name, tensors, mine), encoding="utf-8")
 
 
 def _config(name: str, tensors: str, settings: ModelSettings) -> str:
     # Refused streams must reach the model, which alone can refuse them clearly, so Triton gets more room than slots.
-    candidates = max(MIN_CANDIDATES, 4 * settings.max_streams)
+    # Every instance has that many; Triton gives a new sequence the lowest free place of all instances.
+    candidates = max(MIN_CANDIDATES, 4 * settings.max_streams) // settings.instances
     idle_us = int((settings.idle_timeout_s + IDLE_MARGIN_S) * 1e6)
     parameters = "".join(
         f'  {{ key: "{key}" value: {{ string_value: "{_escape(str(value))}" }} }},\n'
@@ -79,7 +83,7 @@ def _config(name: str, tensors: str, settings: ModelSettings) -> str:
     ).rstrip(",\n")
     return (
         f'name: "{name}"\nbackend: "python"\nmax_batch_size: 256\n{tensors}'
-        "instance_group [ { count: 1 kind: KIND_CPU } ]\n"
+        f"instance_group [ {{ count: {settings.instances} kind: KIND_CPU }} ]\n"
         f"sequence_batching {{\n  max_sequence_idle_microseconds: {idle_us}\n"
         f"  oldest {{ max_candidate_sequences: {candidates} }}\n}}\n"
         f"parameters [\n{parameters}\n]\n"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tritone_backend.access import Guard
 from tritone_backend.admission import Limits
 from tritone_backend.engines import create_engine
+from tritone_backend.engines.choose import MAX_BATCH
 from tritone_backend.errors import BackendError, Code, StreamError
 from tritone_backend.loop import StreamLoop
 from tritone_backend.models.registry import find_model
@@ -33,7 +34,6 @@ from tritone_backend.triton.metrics import Metrics
 from tritone_backend.triton.repository import ModelSettings
 
 SEQUENCE_START, SEQUENCE_END = 1, 2
-DEFAULT_MAX_BATCH = 32
 ADMIN_KEY_VARIABLE = "TRITONE_ADMIN_KEY"
 BROKEN_STATUS = 70
 
@@ -44,6 +44,12 @@ def read_settings(args: Mapping[str, str]) -> ModelSettings:
     given = {key: entry["string_value"] for key, entry in parameters.items()}
     defaults = vars(ModelSettings())
     return ModelSettings(**{key: type(default)(given.get(key, default)) for key, default in defaults.items()})
+
+
+def share_of(slots: int, instances: int, instance: str) -> int:
+    """Slots of one instance, by its name ``MODEL_GROUP_NUMBER``; those of all instances are ``slots`` together."""
+    number = int(instance.rpartition("_")[2])
+    return slots * (number + 1) // instances - slots * number // instances
 
 
 class StreamingService(Generic[PayloadT, ResultT]):
@@ -81,15 +87,16 @@ class StreamingService(Generic[PayloadT, ResultT]):
             self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn)
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
             spec = engine.spec
-            max_batch = settings.max_batch or DEFAULT_MAX_BATCH
-            profile = Profile(settings.max_streams, spec.chunk_seconds, self._dump_to(args["model_name"]))
-            self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds)
+            max_batch = settings.max_batch or MAX_BATCH[engine.name]
+            slots = share_of(settings.max_streams, settings.instances, args["model_instance_name"])
+            profile = Profile(slots, spec.chunk_seconds, self._dump_to(args["model_name"]))
+            self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds, settings.instances)
             self._loop: StreamLoop[PayloadT, ResultT] = StreamLoop(
                 engine,
                 lambda parameters: open_session(spec, parameters),
                 lambda sessions, logprobs: digest(spec, sessions, logprobs),
                 Limits(
-                    settings.max_streams,
+                    slots,
                     max_batch,
                     settings.idle_timeout_s,
                     settings.max_call_s,
@@ -106,9 +113,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
             raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         gc.collect()
         gc.freeze()  # what lives for ever need not be looked at by every collection
-        self._logger.log_info(
-            f"tritone: {args['model_name']} serves {spec.name} on {reason}, {settings.max_streams} slots"
-        )
+        self._logger.log_info(f"tritone: {args['model_name']} serves {spec.name} on {reason}, {slots} slots")
         if spans.status():
             self._logger.log_info(f"tritone: {spans.status()}")
 
