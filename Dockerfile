@@ -1,6 +1,8 @@
 # syntax=docker/dockerfile:1
 # Two images: `docker build --target gpu` for production on NVIDIA GPUs, `docker build --target cpu` for everything else.
-#   docker run --gpus all --shm-size=256m --ulimit nofile=65536 -p 8001:8001 -p 8002:8002 tritone:gpu
+#   docker run --gpus all --shm-size=512m --ulimit nofile=65536 -p 127.0.0.1:8001:8001 -p 127.0.0.1:8002:8002 tritone:gpu
+# They listen everywhere inside the container and need `-p` to be reached; keys, TLS, a read-only root and no capabilities:
+# deploy/compose.yaml, deploy/kubernetes/.
 ARG TRITON_TAG=25.11-py3
 ARG PYTHON_TAG=3.11-slim-bookworm
 
@@ -29,7 +31,7 @@ EXPOSE 8001 8002
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 \
     CMD ["python", "-m", "tritone_backend.serve.healthcheck", "127.0.0.1:8001"]
 ENTRYPOINT ["tritone"]
-CMD ["serve", "--host", "0.0.0.0"]
+CMD ["serve", "--host", "0.0.0.0", "--metrics-host", "0.0.0.0"]
 
 # NVIDIA's own tritonserver with every engine. The environment is made of the container's Python: its stub runs that one.
 FROM nvcr.io/nvidia/tritonserver:${TRITON_TAG} AS gpu
@@ -49,4 +51,4 @@ EXPOSE 8001 8002
 HEALTHCHECK --interval=30s --timeout=10s --start-period=900s --retries=3 \
     CMD ["python", "-m", "tritone_backend.serve.healthcheck", "127.0.0.1:8001"]
 ENTRYPOINT ["tritone"]
-CMD ["serve", "--host", "0.0.0.0", "--max-streams", "4096"]
+CMD ["serve", "--host", "0.0.0.0", "--metrics-host", "0.0.0.0", "--max-streams", "4096"]

@@ -121,7 +121,7 @@ def test_secrets_are_neither_on_the_command_line_nor_in_the_models_configuration
     settings = ServeSettings(model_dir=MODEL, keys_file=tmp_path / "keys.toml")
     made = Credentials.make(None, keys=True)
     command = " ".join(server_command(settings, PATHS, "p", "k"))
-    environment = model_environment(settings, made, tmp_path)
+    environment = model_environment(settings, made, tmp_path, 0, tmp_path / "board")
     assert len(made.token) == 64
     assert made.token not in command
     assert made.token not in "".join(environment.values())

@@ -180,6 +180,22 @@ async def test_a_stream_id_is_worth_nothing_with_another_key(site, speech):
         assert [e for e in heard if e["type"] == "final"] == [e for e in expected if e["type"] == "final"]
 
 
+async def test_an_end_forged_by_somebody_who_learnt_the_id_costs_the_call_nothing(site, speech):
+    """Triton forgets the sequence though the model refuses the END; the client resumes."""
+    async with site.client() as client, site.raw("second") as thief:
+        expected = await words(client, speech)
+        heard = []
+        async with client.stream() as stream:
+            for number, begin in enumerate(range(0, len(speech), 4800)):
+                if number == 4:
+                    with pytest.raises(InferenceServerException, match="unknown-stream"):
+                        await thief.audio(stream._sequence_id, end=True)
+                heard += await stream.send(speech[begin : begin + 4800])
+            heard += await stream.finish()
+            assert stream.resumed == 1
+        assert [event.text for event in heard if isinstance(event, Final)] == expected
+
+
 async def test_a_forged_parameter_does_not_stand_in_for_the_metadata(site):
     token = f"Bearer {site.tokens['plain']}"
     async with site.raw("acoustic") as acoustic, site.raw() as nobody:
