@@ -166,6 +166,8 @@ class Run:
             if time.monotonic() - shown > 5:
                 shown = time.monotonic()
                 say(f"{self._store.hours:.2f} h of audio, {self._workers.alive} workers")
+            if self._store.full:
+                raise TrainingDataError("the recordings alone fill the store: raise --capacity-hours")
             if time.monotonic() - self._begin > self._options.minutes * 60:
                 raise TrainingDataError(f"no audio was synthesised: see {self._options.run}/workers.log")
             time.sleep(0.2)
