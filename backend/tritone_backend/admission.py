@@ -4,39 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic
 
 from tritone_backend.counters import Counters, count
 from tritone_backend.errors import Code, StreamError
 from tritone_backend.gate import ADMIN_KEY, DRAIN, RETRY_AFTER_S, Gate
+from tritone_backend.limits import Limits
 from tritone_backend.profiling.journal import Journal
 from tritone_backend.slots import SlotTable
 from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
 
-PROBE_CHUNKS = 3
-"""Chunks of a probe: one of sound and the padding around it."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much the loop takes on.
-
-    Attributes:
-        max_streams: streams alive at once.
-        max_batch: streams in one network step.
-        idle_timeout_s: a stream without requests for so long is dropped: its client has vanished.
-        max_call_s: a stream older than that takes no more audio, only its END.
-        measured: refuse streams for which there is a slot but, by what batches take here, no time.
-        admin_key: the secret of whoever may drain the service; empty: nobody.
-    """
-
-    max_streams: int
-    max_batch: int
-    idle_timeout_s: float
-    max_call_s: float = 14_400.0
-    measured: bool = True
-    admin_key: str = ""
+__all__ = ["Admission", "Limits"]
 
 
 class Admission(Generic[PayloadT, ResultT]):
@@ -96,10 +74,10 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def _control(self, request: Request[PayloadT, ResultT], now: float) -> None:
         """Begin, end or take back a drain; the same request then meets the gate as it is."""
-        before = (self._gate.draining, self._gate.ending)
+        before = self._gate.board.door
         event = self._gate.control(request.parameters)
-        if before != (self._gate.draining, self._gate.ending):
-            self._journal.note(now, event, 0, live=len(self._table))
+        if before is not self._gate.board.door:
+            self._journal.note(now, event, 0, live=self._gate.board.live)
         self.reap(now)
 
     def _check_share(self, request: Request[PayloadT, ResultT], now: float) -> None:
@@ -122,6 +100,7 @@ class Admission(Generic[PayloadT, ResultT]):
         if stream.slot != self.probe_slot:
             stream.slot = self._table.add(stream.stream_id, stream)
             self._counters.admitted += 1
+            self._gate.board.publish(len(self._table))
             if stream.caller:
                 self._by_key[stream.caller.name] += 1
 
@@ -135,7 +114,7 @@ class Admission(Generic[PayloadT, ResultT]):
                 Code.DRAINING,
                 "this server is being stopped and ended its streams: go on with another server",
                 retry_after_s=RETRY_AFTER_S,
-                live=len(self._table),
+                live=self._gate.board.live,
             )
         # A stream is its key's alone: to everybody else it does not exist.
         if stream is None or (request.caller and stream.caller and request.caller.name != stream.caller.name):
@@ -173,6 +152,7 @@ class Admission(Generic[PayloadT, ResultT]):
         stream = self._table.get(stream_id)
         if stream is not None:
             self._table.release(stream_id)
+            self._gate.board.publish(len(self._table))
             if stream.caller:
                 self._by_key[stream.caller.name] -= 1
 

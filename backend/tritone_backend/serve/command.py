@@ -126,13 +126,14 @@ def client_authorities(settings: ServeSettings, credentials: Credentials, folder
 
 
 def model_environment(
-    settings: ServeSettings, credentials: Credentials, folder: Path, restarts: int = 0
+    settings: ServeSettings, credentials: Credentials, folder: Path, restarts: int = 0, board: Path | None = None
 ) -> dict[str, str]:
     """What the models find in their environment: secrets are not for a command line or a model's configuration."""
     own = {
         "TRITONE_FLIGHT_DIR": str(folder),
         "TRITONE_ADMIN_KEY": credentials.admin,
         "TRITONE_RESTARTS": str(restarts),
+        "TRITONE_BOARD": str(board or ""),
     }
     if settings.keys_file is not None:
         own |= {KEYS_VARIABLE: str(settings.keys_file), PROBE_VARIABLE: credentials.token_sha256}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tritone_backend.gate import ADMIN_KEY, DRAIN
 from tritone_backend.serve.credentials import Credentials
 from tritone_backend.serve.errors import ServeError
-from tritone_backend.serve.probe import ACOUSTIC, ASR, ask
+from tritone_backend.serve.probe import ASR, ask
 
 POLL_S = 0.5
 ASK_TIMEOUT_S = 5.0
@@ -21,7 +21,6 @@ ENDING_S = 15.0
 """How long requests that are in work when the streams are ended may take."""
 
 _LIVE = re.compile(r"\[tritone:draining [^\]]*live=(\d+)\]")
-_NO_MODEL = re.compile(r"unknown model|has no available versions|is not found")
 
 
 @dataclass(frozen=True)
@@ -79,22 +78,18 @@ def drain(
 
 
 def tell(address: str, credentials: Credentials, action: str) -> int:
-    """Send ``begin``, ``end`` or ``undo`` to every model and return how many streams live in them.
+    """Send ``begin``, ``end`` or ``undo`` and return how many streams live in all models of the server.
 
-    A model that knows no drains counts as empty.
+    One model tells all (`tritone_backend.board`). A model that knows no drains counts as empty.
 
     Raises:
-        ServeError: one does not answer, or does not accept the secret.
+        ServeError: it does not answer, or does not accept the secret.
     """
-    live = 0
-    for model in (ASR, ACOUSTIC):
-        parameters = {"probe": True, DRAIN: action, ADMIN_KEY: credentials.admin}
-        answer, error = ask(address, model, parameters, ASK_TIMEOUT_S, credentials)
-        found = _LIVE.search(error)
-        if found:
-            live += int(found.group(1))
-        elif action == "undo" and "[tritone:full" in error:
-            continue  # open again, and full as before
-        elif answer is None and not _NO_MODEL.search(error):
-            raise ServeError(f"{address}, {model}: {error}", exit_status=1)
-    return live
+    parameters = {"probe": True, DRAIN: action, ADMIN_KEY: credentials.admin}
+    answer, error = ask(address, ASR, parameters, ASK_TIMEOUT_S, credentials)
+    found = _LIVE.search(error)
+    if found:
+        return int(found.group(1))
+    if answer is None and not (action == "undo" and "[tritone:full" in error):  # open again, and full as before
+        raise ServeError(f"{address}: {error}", exit_status=1)
+    return 0

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tritone_backend import board
 from tritone_backend.access.keyfile import read_keys
 from tritone_backend.access.keys import KeysError
 from tritone_backend.serve import launcher, locate
@@ -100,6 +101,10 @@ class ServerProcess:
             check_free(resolve_ipv4(self.settings.metrics_host), self.settings.metrics_port, "--metrics-port")
         self.credentials = self._make_credentials()
         shm, files = self._leases()
+        try:
+            board.create(shm.path("board"))
+        except OSError as error:
+            raise ServeError(f"there is no room in {SHM_DIR}: {error.strerror}; make it larger (--shm-size)") from None
         scratch = files.path("files")
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(mode=0o700)
@@ -119,7 +124,7 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={
-                **model_environment(self.settings, self.credentials, folder, self._starts),
+                **model_environment(self.settings, self.credentials, folder, self._starts, shm.path("board")),
                 **locate.server_environment(),
             },
             cwd=scratch,

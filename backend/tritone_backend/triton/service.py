@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.access import Guard
 from tritone_backend.admission import Limits
+from tritone_backend.board import Board
 from tritone_backend.engines import create_engine
 from tritone_backend.engines.choose import MAX_BATCH
 from tritone_backend.errors import BackendError, Code, StreamError
@@ -107,6 +108,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 Journal(self._logger.log_warn),
                 lambda counters: metrics.tick(counters, profile.histograms),
                 self._give_up,
+                Board.join(os.environ.get("TRITONE_BOARD", ""), args["model_instance_name"]),
             )
             self._loop.start()
         except BackendError as error:
