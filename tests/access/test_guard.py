@@ -59,6 +59,12 @@ def test_a_valid_key_passes_and_is_taken_out_of_the_options(desk):
     assert desk.guard(ACOUSTIC).check({"authorization": f"Bearer {desk.tokens['both']}"}) == Caller("both", 5)
 
 
+@pytest.mark.parametrize(("instances", "share"), [(1, 5), (2, 3), (5, 1), (8, 1)])
+def test_each_process_allows_a_key_its_share(desk, instances, share):
+    guard = Guard(ASR, WatchedKeys(desk.path, desk.said.append), now=lambda: NOW, instances=instances)
+    assert guard.check({"authorization": f"Bearer {desk.tokens['both']}"}) == Caller("both", share)
+
+
 @pytest.mark.parametrize(
     "value",
     [None, "", 7, True, "Bearer", "Bearer ", "Basic x", "bearer x", "Bearer trt_plain_", "Bearer \ud800", "\0"],

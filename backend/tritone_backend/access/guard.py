@@ -36,6 +36,8 @@ class Guard:
         keys: the valid keys.
         probe_sha256: hash of the secret with which the service's own health check comes; empty: it has none.
         now: the wall clock, for expiry.
+        instances: processes that serve the model. Triton spreads streams evenly, and each process counts its own, so
+            that each allows a key its share, rounded up.
     """
 
     def __init__(
@@ -44,14 +46,16 @@ class Guard:
         keys: WatchedKeys,
         probe_sha256: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+        instances: int = 1,
     ) -> None:
         self._model = model
         self._keys = keys
         self._probe_sha256 = probe_sha256 or _NO_DIGEST
         self._now = now
+        self._instances = instances
 
     @classmethod
-    def from_environment(cls, model: str, complain: Callable[[str], None]) -> Guard | None:
+    def from_environment(cls, model: str, complain: Callable[[str], None], instances: int = 1) -> Guard | None:
         """The guard that ``tritone serve`` asked for, or None when the service has no keys.
 
         Raises:
@@ -60,7 +64,8 @@ class Guard:
         path = os.environ.get(KEYS_VARIABLE)
         if not path:
             return None
-        return cls(model, WatchedKeys(Path(path), complain), os.environ.get(PROBE_VARIABLE, ""))
+        probe_sha256 = os.environ.get(PROBE_VARIABLE, "")
+        return cls(model, WatchedKeys(Path(path), complain), probe_sha256, instances=instances)
 
     def check(self, parameters: MutableMapping[str, Any]) -> Caller:
         """Take the key out of a request's parameters and say whose it is.
@@ -98,4 +103,4 @@ class Guard:
             raise StreamError(
                 Code.FORBIDDEN, f"API key {key.name} is not for {self._model} but for {', '.join(key.models)}"
             )
-        return Caller(key.name, key.max_streams)
+        return Caller(key.name, -(-key.max_streams // self._instances))

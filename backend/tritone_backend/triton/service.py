@@ -85,7 +85,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
             self._respond, pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL, self._logger.log_error
         )
         try:
-            self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn)
+            self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn, settings.instances)
             engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
             spec = engine.spec
             max_batch = settings.max_batch or MAX_BATCH[engine.name]
