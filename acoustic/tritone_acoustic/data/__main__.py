@@ -1,4 +1,4 @@
-"""Command line of the training material: `python -m tritone_acoustic.data fetch|texts|bundle|unpack`.
+"""Command line of the training material: `python -m tritone_acoustic.data fetch|texts|lm|bundle|unpack`.
 
 Only argument parsing; the work is in the modules named here, imported when needed.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.errors import AcousticError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +33,10 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("fetch", help="download and unpack voices, recordings and texts (about 430 MB)")
     commands.add_parser("texts", help="make the sentence lists: texts/train.tsv, texts/dev.tsv")
+    language = commands.add_parser("lm", help="build the language model from the sentence lists (half a minute)")
+    language.add_argument(
+        "target", type=Path, nargs="?", default=Path("models/default/language-model.bin"), help="file to write"
+    )
     bundle = commands.add_parser("bundle", help="pack everything a training machine needs")
     bundle.add_argument("--private-voices", action="store_true", help="add clips of evaluation-only voices")
     unpack = commands.add_parser("unpack", help="unpack a bundle into the data folder")
@@ -47,6 +52,10 @@ def main(arguments: list[str] | None = None) -> int:
             from tritone_acoustic.data.texts import write_texts
 
             write_texts(paths)
+        elif options.command == "lm":
+            from tritone_acoustic.language.build import build
+
+            build(paths, options.target)
         elif options.command == "unpack":
             from tritone_acoustic.data.bundle import unpack as unpack_bundle
 
@@ -55,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
             from tritone_acoustic.data.bundle import write_bundle
 
             write_bundle(paths, private_voices=options.private_voices)
-    except TrainingDataError as error:
+    except (AcousticError, TrainingDataError) as error:
         if options.debug:
             raise
         sys.stderr.write(f"tritone: {error.user_message}\n")

@@ -8,6 +8,7 @@ from math import exp, log
 import numpy as np
 from numpy.typing import NDArray
 
+from tritone_backend.decoding.words import FLOOR, DecodedPhrase, DecodedWord, Token, word_of
 from tritone_backend.endpointing import SILENCE_THRESHOLD, Span
 from tritone_backend.spec import AcousticSpec
 
@@ -20,11 +21,13 @@ class FrameDecisions:
         ids: int [B, frames], most likely class.
         probabilities: float32 [B, frames], its probability.
         silent: bool [B, frames], P(space) + P(blank) > 0.9.
+        logprobs: float32 [B, frames, classes], what it was read off; valid until the network's next step.
     """
 
     ids: NDArray[np.intp]
     probabilities: NDArray[np.float32]
     silent: NDArray[np.bool_]
+    logprobs: NDArray[np.float32]
 
     @classmethod
     def of(cls, logprobs: NDArray[np.float32], spec: AcousticSpec) -> FrameDecisions:
@@ -32,35 +35,7 @@ class FrameDecisions:
         ids = logprobs.argmax(axis=-1)
         best = np.take_along_axis(logprobs, ids[..., None], axis=-1)[..., 0]
         quiet = np.exp(logprobs[..., spec.space]) + np.exp(logprobs[..., spec.blank])
-        return cls(ids, np.exp(best), quiet > SILENCE_THRESHOLD)
-
-
-@dataclass(frozen=True)
-class Token:
-    """One decoded character and the stream frame where it first appeared."""
-
-    frame: int
-    character: str
-    probability: float
-
-
-@dataclass(frozen=True)
-class DecodedWord:
-    """A word with its frames [start, end) and confidence, the geometric mean of its characters' probabilities."""
-
-    text: str
-    start: int
-    end: int
-    confidence: float
-
-
-@dataclass(frozen=True)
-class DecodedPhrase:
-    """A phrase's text, words and confidence, the geometric mean over all its characters."""
-
-    text: str
-    words: list[DecodedWord]
-    confidence: float
+        return cls(ids, np.exp(best), quiet > SILENCE_THRESHOLD, logprobs)
 
 
 class GreedyDecoder:
@@ -123,22 +98,16 @@ class _PhraseBuilder:
     def add(self, token: Token) -> None:
         if token.character == " ":
             if self._letters:
-                self._words.append(self._open_word())
+                self._words.append(word_of(self._letters))
                 self._letters = []
             return
         if not self._letters and self._text:
             self._text += " "
         self._text += token.character
         self._letters.append(token)
-        self._log_probability += log(max(token.probability, 1e-9))
+        self._log_probability += log(max(token.probability, FLOOR))
         self._count += 1
 
     def snapshot(self) -> DecodedPhrase:
-        words = [*self._words, self._open_word()] if self._letters else list(self._words)
+        words = [*self._words, word_of(self._letters)] if self._letters else list(self._words)
         return DecodedPhrase(self._text, words, exp(self._log_probability / self._count) if self._count else 0.0)
-
-    def _open_word(self) -> DecodedWord:
-        letters = self._letters
-        mean = sum(log(max(letter.probability, 1e-9)) for letter in letters) / len(letters)
-        text = "".join(letter.character for letter in letters)
-        return DecodedWord(text, letters[0].frame, letters[-1].frame + 1, exp(mean))

@@ -1,0 +1,104 @@
+"""Builds the shipped language model from the training texts: `python -m tritone_acoustic.data lm`.
+
+The estimator is in `kneser_ney`, the units in `units`; this module chooses texts and sizes.
+"""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tritone_acoustic.data.console import say
+from tritone_acoustic.data.errors import TrainingDataError
+from tritone_acoustic.data.normalize import ALPHABET, is_held_out, normalize
+from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.templates import call_sentence, reply
+from tritone_acoustic.data.texts import fingerprint, read_rows
+from tritone_acoustic.language.kenlm_file import pack
+from tritone_acoustic.language.kneser_ney import KneserNey
+from tritone_acoustic.language.units import Pieces, letter_pieces
+
+LIMIT_MB = 10.0
+_SEED = 5
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Sizes of the language model; what was tried is in docs/decisions.md.
+
+    Attributes:
+        order: longest n-gram.
+        cutoffs: per order, counts up to this are pruned.
+        least: occurrences that make a word a unit of its own.
+        merges: byte-pair merges for the pieces of all other words.
+        calls: telephone sentences drawn from the templates.
+        replies: short replies drawn from them.
+        bits: of a weight in the file.
+    """
+
+    order: int = 4
+    cutoffs: tuple[int, ...] = (0, 0, 1, 1)
+    least: int = 2
+    merges: int = 300
+    calls: int = 60_000
+    replies: int = 8_000
+    bits: int = 8
+
+
+def build(paths: DataPaths, target: Path, recipe: Recipe | None = None) -> None:
+    """Estimate, prune and pack the language model.
+
+    Args:
+        paths: the data folder, after `texts`.
+        target: the KenLM binary; replaced.
+        recipe: sizes.
+
+    Raises:
+        TrainingDataError: there are no texts, or the file came out too large.
+        AcousticError: KenLM cannot pack it.
+    """
+    recipe = recipe or Recipe()
+    sentences = list(_sentences(paths, recipe))
+    counts = Counter(word for words in sentences for word in words)
+    whole = {word for word, count in counts.items() if count >= recipe.least or len(word) == 1}
+    say(f"{len(sentences)} sentences, {sum(counts.values())} words, {len(counts)} distinct, {len(whole)} of them units")
+    pieces = Pieces((word for word in counts if len(word) > 3), recipe.merges)
+    spelt = {word: [word] if word in whole else pieces.split(word) for word in counts}
+    vocabulary = sorted({unit for units in spelt.values() for unit in units} | set(letter_pieces(ALPHABET.strip())))
+    number = {unit: index for index, unit in enumerate(vocabulary)}
+    coded = {word: [number[unit] for unit in units] for word, units in spelt.items()}
+    rows = [np.array([unit for word in words for unit in coded[word]], np.int64) for words in sentences]
+    model = KneserNey(vocabulary, rows, recipe.order, recipe.cutoffs)
+    say(f"{recipe.order}-gram model: " + ", ".join(f"{size} of {n}" for n, size in enumerate(model.sizes(), 1)))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        arpa = Path(folder) / "model.arpa"
+        model.write_arpa(arpa)
+        pack(arpa, target, recipe.bits)
+        megabytes = target.stat().st_size / 1e6
+        say(f"{target}: {megabytes:.1f} MB (as text {arpa.stat().st_size / 1e6:.1f} MB)")
+    if megabytes > LIMIT_MB:
+        raise TrainingDataError(
+            f"the language model has {megabytes:.1f} MB, more than {LIMIT_MB:g}: raise the cut-offs"
+        )
+
+
+def _sentences(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:
+    """Every training sentence once and many telephone sentences; held-out and test sentences never."""
+    if not (paths.texts / "train.tsv").exists():
+        raise TrainingDataError("no sentences yet: run `python -m tritone_acoustic.data texts` first")
+    excluded = {int(line) for line in (paths.texts / "excluded.txt").read_text().split()}
+    rng = random.Random(_SEED)  # noqa: S311  (no secrets)
+    texts = [sentence for _, sentence in read_rows(paths.texts / "train.tsv")]
+    texts += [call_sentence(rng) for _ in range(recipe.calls)]
+    texts += [reply(rng) for _ in range(recipe.replies)]
+    for text in texts:
+        label = normalize(text)
+        if label and not is_held_out(label) and fingerprint(label) not in excluded:
+            yield label.split()

@@ -1,0 +1,65 @@
+"""What decoding yields: characters, words and phrases with their frames. No search here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, log
+
+FLOOR = 1e-9
+"""Least probability of a character that a confidence reckons with."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """One decoded character and the stream frame where it first appeared."""
+
+    frame: int
+    character: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class DecodedWord:
+    """A word with its frames [start, end) and two readings of how sure the network was.
+
+    Attributes:
+        text: its letters.
+        start: frame of its first letter.
+        end: frame after its last letter.
+        confidence: geometric mean of its letters' probabilities.
+        weakest: the least of them.
+    """
+
+    text: str
+    start: int
+    end: int
+    confidence: float
+    weakest: float = 1.0
+
+
+@dataclass(frozen=True)
+class DecodedPhrase:
+    """A phrase's text, words and confidence, the geometric mean over all its characters."""
+
+    text: str
+    words: list[DecodedWord]
+    confidence: float
+
+    @classmethod
+    def of(cls, words: list[DecodedWord]) -> DecodedPhrase:
+        """Join words; each weighs with its number of letters."""
+        letters = sum(len(word.text) for word in words)
+        total = sum(len(word.text) * log(max(word.confidence, FLOOR)) for word in words)
+        return cls(" ".join(word.text for word in words), words, exp(total / letters) if letters else 0.0)
+
+
+def word_of(letters: list[Token]) -> DecodedWord:
+    """Join the characters of one word."""
+    logs = [log(max(letter.probability, FLOOR)) for letter in letters]
+    return DecodedWord(
+        "".join(letter.character for letter in letters),
+        letters[0].frame,
+        letters[-1].frame + 1,
+        exp(sum(logs) / len(logs)),
+        exp(min(logs)),
+    )
