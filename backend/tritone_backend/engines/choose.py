@@ -9,7 +9,7 @@ from tritone_backend.engines.base import Engine
 from tritone_backend.errors import BackendError, EngineError
 from tritone_backend.spec import AcousticSpec
 
-ENGINES = ("auto", "onnxruntime", "torch")
+ENGINES = ("auto", "onnxruntime", "tensorrt", "torch")
 MAX_BATCH = {"onnxruntime": 32, "tensorrt": 256, "torch": 256}
 """Streams in one network step unless somebody chooses; more would only make each other wait."""
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
@@ -38,6 +38,8 @@ def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]
         return _onnxruntime(spec, threads), "onnxruntime (asked for)"
     if name == "torch":
         return _torch(spec), "torch (asked for)"
+    if name == "tensorrt":
+        return _tensorrt(spec), "tensorrt (asked for)"
     if not any(Path(device).exists() for device in _GPU_DEVICES):
         why = "no NVIDIA GPU here"
     elif find_spec("torch") is None:
@@ -66,6 +68,14 @@ def _torch(spec: AcousticSpec) -> Engine:
     except ModuleNotFoundError as error:
         raise EngineError(f"the torch engine needs {error.name}: pip install 'tritone[torch]'") from None
     return TorchEngine(spec)
+
+
+def _tensorrt(spec: AcousticSpec) -> Engine:
+    try:
+        from tritone_backend.engines.tensorrt.engine import TensorRTEngine
+    except ModuleNotFoundError as error:
+        raise EngineError(f"the tensorrt engine needs {error.name}: pip install 'tritone[tensorrt]'") from None
+    return TensorRTEngine(spec)
 
 
 def _gpu_summary() -> str:

@@ -10,12 +10,7 @@ from pathlib import Path
 
 import onnxruntime as ort
 
-
-def cache_directory() -> Path:
-    """Where derived files of this machine live: ``$TRITONE_CACHE``, else the user's cache folder."""
-    chosen = os.environ.get("TRITONE_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME")
-    return Path(chosen) if chosen else (Path(base) if base else Path.home() / ".cache") / "tritone"
+from tritone_backend.engines.cache import cache_directory
 
 
 def optimised_graph(model: Path, options: ort.SessionOptions) -> ort.InferenceSession:

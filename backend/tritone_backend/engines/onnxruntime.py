@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.engines.base import EngineTiming
 from tritone_backend.engines.graph_cache import optimised_graph
+from tritone_backend.engines.memory import Budget
 from tritone_backend.errors import EngineError, ModelError
 from tritone_backend.spec import AcousticSpec
 
@@ -54,14 +55,9 @@ class OnnxRuntimeEngine:
 
     def allocate(self, slots: int) -> None:
         """See :class:`Engine`. Pages of slots that nobody used yet cost no memory."""
-        size = slots * self.spec.state_size * np.dtype(self._state_type).itemsize
+        each = self.spec.state_size * np.dtype(self._state_type).itemsize
         available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if size > available:
-            fits = int(slots * available / size)
-            raise EngineError(
-                f"{slots} slots need {size / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are free: "
-                f"at most {fits} fit, use --max-streams {fits} or fewer"
-            )
+        Budget(available, 0, each, 0, "this machine").require(slots)
         self._pool = np.zeros((slots, self.spec.state_size), self._state_type)
 
     def step(

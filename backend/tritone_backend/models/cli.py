@@ -18,7 +18,10 @@ EXAMPLE = """example:
   tritone model pull t-one
   tritone model list
 """
-ELSEWHERE = {"export": ("tritone_acoustic.cli.export", "make a model of a checkpoint")}
+ELSEWHERE = {
+    "export": ("tritone_acoustic.cli.export", "make a model of a checkpoint"),
+    "build": ("tritone_backend.models.build_cli", "build a faster form of a model for an engine"),
+}
 """Sub-commands whose `configure` and `run` live in another package."""
 
 

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tritone_backend.engines.base import EngineTiming
+from tritone_backend.engines.gpu import find_gpu, require_driver
+from tritone_backend.engines.memory import Budget
 from tritone_backend.engines.torch_gpu.architecture import Architecture
 from tritone_backend.engines.torch_gpu.network import StepNetwork
 from tritone_backend.engines.torch_gpu.pack import Packer
@@ -154,25 +156,26 @@ class TorchEngine:
 
     def _check_memory(self, slots: int) -> None:
         """Refuse more slots than fit."""
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-            available = torch.cuda.mem_get_info(self._device)[0]
-        else:
-            available = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         each = SlotPool.slot_bytes(self.arch, self._dtype)
         arch = self.arch
         row = 4 * (5 * arch.ff_dim + 20 * arch.d_model) * arch.chunk_frames  # generous: workspace of one chunk
-        fits = max(0, (available - RESERVE - row * self._ladder[-1]) // each - 1)
-        if slots > fits:
-            raise EngineError(
-                f"{slots} slots need {slots * each / 2**30:.1f} GiB and {available / 2**30:.1f} GiB are free "
-                f"on {self._device}: at most {fits} fit, use --max-streams {max(0, fits - 1)} or fewer"
-            )
+        fixed = row * self._ladder[-1] + (RESERVE if self._device.type == "cuda" else 0)
+        Budget(free_memory(self._device), fixed, each, 1, str(self._device)).require(slots)
+
+
+def free_memory(device: torch.device) -> int:
+    """Return the bytes that can be allocated now."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _require_gpu(device: torch.device) -> None:
     """Raise EngineError, with the driver's own reason if it gives one."""
     reason = "this build of torch has no CUDA" if torch.version.cuda is None else "none was found"
+    if torch.version.cuda is not None:
+        require_driver(find_gpu(), torch.version.cuda, f"PyTorch {torch.__version__}")
     try:
         torch.cuda.init()
         if (device.index or 0) < torch.cuda.device_count():

@@ -6,22 +6,32 @@ Two pinned staging areas alternate, so that the host fills one while the device 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tritone_backend.engines.torch_gpu.network import StepNetwork
 from tritone_backend.engines.torch_gpu.pool import META
 
 SIDES = 2
 
 
+class Stepper(Protocol):
+    """What a runner runs: a network over a pool, with ``inbox`` and ``logprobs`` among its working memory."""
+
+    @property
+    def work(self) -> Any:
+        """Return the memory of one batch."""
+
+    def step(self, batch: int) -> None:
+        """Advance the first ``batch`` rows of the inbox by one chunk."""
+
+
 class Staging:
     """Host memory of one batch on its way in and out; rows that no stream uses point to the scratch slot."""
 
-    def __init__(self, batch: int, network: StepNetwork, scratch: int, *, pinned: bool) -> None:
+    def __init__(self, batch: int, network: Stepper, scratch: int, *, pinned: bool) -> None:
         work = network.work
         self.inbox = torch.zeros(batch, work.inbox.shape[1], dtype=torch.int16, pin_memory=pinned)
         self.outbox = torch.zeros(batch, *work.logprobs.shape[1:], dtype=torch.float32, pin_memory=pinned)
@@ -59,7 +69,7 @@ class Runner:
 
     def __init__(
         self,
-        network: StepNetwork,
+        network: Stepper,
         scratch: int,
         ladder: Sequence[int],
         device: torch.device,
