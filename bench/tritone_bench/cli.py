@@ -11,6 +11,7 @@ COMMANDS = {
     "load": ("tritone_bench.load", "hold a load and report it"),
     "roof": ("tritone_bench.roof", "measure an engine alone, without a server"),
     "engine": ("tritone_bench.engine", "examine the GPU engine: correctness, kernels, speed of every batch size"),
+    "accuracy": ("tritone_bench.accuracy.command", "words right and wrong, delays and cost, decoder by decoder"),
     "compare": ("tritone_bench.compare", "put two runs side by side"),
     "plan": ("tritone_bench.plan", "hosts, memory, network and cost for many streams"),
 }

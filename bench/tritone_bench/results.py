@@ -25,13 +25,18 @@ def now() -> str:
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def prepare_folder(parent: Path, when: str) -> Path:
+def prepare_folder(parent: Path, when: str, kind: str = "") -> Path:
     """Make the folder of a run before anything is measured, so that a place that cannot be written to costs no time.
+
+    Args:
+        parent: where it goes.
+        when: time of the run, as `now` says it.
+        kind: ends the folder's name.
 
     Raises:
         BenchError: it cannot be made.
     """
-    name = when.replace(":", "").replace("-", "").rstrip("Z") + "-" + host_name()
+    name = when.replace(":", "").replace("-", "").rstrip("Z") + "-" + host_name() + (f"-{kind}" if kind else "")
     try:
         for attempt in range(100):
             folder = parent / (name if not attempt else f"{name}-{attempt + 1}")

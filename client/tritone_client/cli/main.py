@@ -40,6 +40,8 @@ EXTRAS: Final = {
     "sounddevice": "microphone",
     "huggingface_hub": "hub",
     "hpack": "bench",
+    "rapidfuzz": "bench",
+    "faster_whisper": "accuracy-peer",
 }
 """Third-party package -> the extra of this distribution that brings it."""
 
