@@ -77,5 +77,5 @@ def model_mib(folder: Path, *, with_language_model: bool) -> float:
         return 0.0
     if not with_language_model:
         named.pop("language_model", None)
-    paths = [folder / name for name in named.values()]
-    return sum(path.stat().st_size for path in paths if path.is_file()) / 2**20
+    sizes = [path.stat().st_size for name in named.values() if (path := folder / str(name)).is_file()]
+    return sum(sizes) / 2**20
