@@ -29,6 +29,7 @@ from tritone_backend.errors import EngineError, ModelError
 from tritone_backend.spec import AcousticSpec
 
 LADDER = (1, 8, 16, 32, 64, 128, 256, 512, 1024)
+FP8_CAPABILITY = (8, 9)
 RESERVE = 1 << 30
 """Bytes of device memory left to libraries, graphs and the compiler."""
 _LOG = logging.getLogger("tritone.engine")
@@ -43,6 +44,7 @@ class TorchEngine:
         ladder: batch sizes that graphs are captured for.
         dtype: of weights, activations and state; float16 on a GPU, float32 on a CPU unless given.
         plain: use the plain PyTorch steps instead of the kernels, to check them.
+        fp8: round the feed-forward expansions to 8 bits (fp8.py); off unless given or ``$TRITONE_FP8`` is 1.
         weights: parameters by public name, instead of those of the model folder.
         progress: told one line per stage of a start that takes seconds; the log unless given.
 
@@ -61,6 +63,7 @@ class TorchEngine:
         ladder: Sequence[int] = LADDER,
         dtype: torch.dtype | None = None,
         plain: bool | None = None,
+        fp8: bool | None = None,
         weights: Mapping[str, Tensor] | None = None,
         progress: Callable[[str], None] = _LOG.info,
     ) -> None:
@@ -75,6 +78,11 @@ class TorchEngine:
             torch.backends.cuda.matmul.allow_tf32 = False
         self._dtype = dtype or (torch.float16 if on_gpu else torch.float32)
         self._plain = (not on_gpu) if plain is None else plain
+        self._fp8 = os.environ.get("TRITONE_FP8") == "1" if fp8 is None else fp8
+        if self._fp8 and on_gpu and torch.cuda.get_device_capability(self._device) < FP8_CAPABILITY:
+            raise EngineError(
+                "8-bit floating point needs a GPU of compute capability 8.9 or newer: leave TRITONE_FP8 unset"
+            )
         folder = spec.onnx.parent
         if weights is None:
             source = weights_file(folder, spec.onnx)
@@ -96,7 +104,7 @@ class TorchEngine:
         self._check_memory(slots)
         pool = SlotPool.create(self.arch, slots, self._device, self._dtype)
         work = Workspace.create(self.arch, self.packed, self._ladder[-1], self._device, self._dtype)
-        self.network = StepNetwork(self.arch, self.packed, work, self._make_ops(pool, work))
+        self.network = StepNetwork(self.arch, self.packed, work, self._make_ops(pool, work), fp8=self._fp8)
         self._runner = Runner(self.network, slots, self._ladder, self._device, self._progress)
 
     @property

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tritone_backend.engines.torch_gpu.architecture import BINS, HOP, Architecture
+from tritone_backend.engines.torch_gpu.fp8 import KIND, Fp8Matrix
 from tritone_backend.engines.torch_gpu.pack import PackedWeights
 from tritone_backend.engines.torch_gpu.plain_ops import Ops
 from tritone_backend.engines.torch_gpu.pool import Workspace
@@ -18,11 +19,19 @@ class StepNetwork:
     """Runs the network on what lies in the workspace's inbox and leaves the log-probs there.
 
     The residual stream is stored without the constant output biases of the modules; the norms add them (see
-    pack.BlockWeights.biases), so every module ends in one product that accumulates into the stream.
+    pack.BlockWeights.biases), so every module ends in one product that accumulates into the stream. With ``fp8`` the
+    norms before the feed-forward modules are rounded to 8 bits, and so are the matrices they meet.
     """
 
-    def __init__(self, arch: Architecture, packed: PackedWeights, work: Workspace, ops: Ops) -> None:
+    def __init__(
+        self, arch: Architecture, packed: PackedWeights, work: Workspace, ops: Ops, *, fp8: bool = False
+    ) -> None:
         self.arch, self.packed, self.work, self.ops = arch, packed, work, ops
+        self._eight: tuple[tuple[Fp8Matrix, Fp8Matrix], ...] = ()
+        if fp8:
+            ups = ((block.up[0], block.up[1]) for block in packed.blocks)
+            self._eight = tuple((Fp8Matrix.round(first), Fp8Matrix.round(second)) for first, second in ups)
+            self._normed8 = torch.zeros(work.full.numel(), device=work.full.device).to(KIND)
 
     def step(self, batch: int) -> None:
         """Advance the first ``batch`` rows by one chunk."""
@@ -35,7 +44,7 @@ class StepNetwork:
                 rows = batch * arch.chunk_frames // 2
                 x = work.rows("half", rows, arch.d_model)
                 torch.mm(work.rows("reduction_in", rows, 3 * arch.d_model), packed.reduction, out=x)
-                ops.normalise(x, packed.blocks[block + 1].biases[0], self._normed(rows))
+                ops.normalise(x, packed.blocks[block + 1].biases[0], self._expanded(rows))
         ops.classify(x, batch)
 
     def _front(self, batch: int) -> Tensor:
@@ -50,7 +59,7 @@ class StepNetwork:
         rows = batch * arch.chunk_frames
         x = work.rows("full", rows, arch.d_model)
         torch.mm(work.rows("encoded", rows, packed.encode.shape[0]), packed.encode, out=x)
-        ops.close(x, packed.zero_bias, packed.encode_norm, x, self._normed(rows))
+        ops.close(x, packed.zero_bias, packed.encode_norm, x, self._expanded(rows))
         return x
 
     def _block(self, x: Tensor, block: int, batch: int) -> Tensor:
@@ -73,27 +82,38 @@ class StepNetwork:
         torch.mm(normed, weights.pointwise1, out=wide)
         ops.depthwise(wide, block, batch, mixed)
         x.addmm_(mixed, weights.pointwise2)
-        ops.normalise(x, weights.biases[3], normed)
+        ops.normalise(x, weights.biases[3], self._expanded(rows))
 
         self._feed_forward(x, block, 1)
         last = block == arch.n_layers - 1
         if block == arch.upsample_after:
             y = work.rows("full", 2 * rows, d)
             saved = work.rows("saved", 2 * rows, d)
-            out = None if last else self._normed(2 * rows)
+            out = None if last else self._expanded(2 * rows)
             ops.upsample(x, weights.biases[4], weights.norm_out, saved, y, out)
             return y
         reduces = block == arch.reduction_after
         y = work.rows("saved", rows, d) if reduces else x
-        ops.close(x, weights.biases[4], weights.norm_out, y, None if last or reduces else normed)
+        ops.close(x, weights.biases[4], weights.norm_out, y, None if last or reduces else self._expanded(rows))
         return y
 
     def _feed_forward(self, x: Tensor, block: int, which: int) -> None:
         work, weights = self.work, self.packed.blocks[block]
         rows = len(x)
         gated = work.rows("gated", rows, self.arch.ff_dim)
-        self.ops.expand(self._normed(rows), weights.up[which], weights.up_bias[which], gated)
+        if self._eight:
+            wide = work.rows("wide", rows, 2 * self.arch.ff_dim)
+            self._eight[block][which].product(self._expanded(rows), wide)
+            self.ops.gate(wide, weights.up_bias[which], gated)
+        else:
+            self.ops.expand(self._expanded(rows), weights.up[which], weights.up_bias[which], gated)
         x.addmm_(gated, weights.down[which])
+
+    def _expanded(self, rows: int) -> Tensor:
+        """Where the norm goes that a feed-forward expansion reads."""
+        if not self._eight:
+            return self._normed(rows)
+        return self._normed8[: rows * self.arch.d_model].view(rows, self.arch.d_model)
 
     def _normed(self, rows: int) -> Tensor:
         return self.work.rows("normed", rows, self.arch.d_model)
