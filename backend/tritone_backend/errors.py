@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from enum import Enum
 
+MOST_WORDS = 800
+"""Characters of a rejected request's message: what callers sent is in some, and must not make it endless."""
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and what else a terminal or a log would obey: some of it is a caller's."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
+
 
 class BackendError(Exception):
     """Base of every error this package raises on purpose.
@@ -13,6 +21,7 @@ class BackendError(Exception):
     """
 
     def __init__(self, user_message: str) -> None:
+        user_message = one_line(user_message)
         super().__init__(user_message)
         self.user_message = user_message
 
@@ -63,7 +72,7 @@ class StreamError(BackendError):
             tag += f" retry_after_s={retry_after_s:g}"
         if live is not None:
             tag += f" live={live}"
-        super().__init__(f"{message} [{tag}]")
+        super().__init__(f"{message[:MOST_WORDS]} [{tag}]")
         self.code = code
         self.reason = reason or code.value
         self.retry_after_s = retry_after_s

@@ -15,6 +15,7 @@ else:
     import tomli as tomllib
 
 DESCRIPTION_FILE = "model.toml"
+MAX_SIZE = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,10 @@ class AcousticSpec:
             )
         try:
             table = tomllib.loads(description.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ModelError(f"{description} is not valid TOML: {error}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ModelError(f"{description} is not valid TOML: {str(error)[:200]}") from None
+        except OSError as error:
+            raise ModelError(f"{description} cannot be read: {error.strerror}") from None
         spec = cls(
             name=_entry(table, description, "name", str),
             onnx=directory / _entry(table, description, "files.onnx", str),
@@ -99,8 +102,13 @@ class AcousticSpec:
         if not self.onnx.is_file():
             raise ModelError(f"{self.onnx} is missing, yet {description} names it: restore the file or export anew")
         problem = None
-        if min(self.sample_rate, self.chunk_samples, self.frames_per_chunk, self.state_size) <= 0:
-            problem = "sizes and rates must be positive"
+        sizes = (self.sample_rate, self.chunk_samples, self.frames_per_chunk, self.state_size)
+        if not (min(sizes) > 0 and max(sizes) < MAX_SIZE and 0 <= self.padding_samples < MAX_SIZE):
+            problem = f"sizes and rates must be 1 to {MAX_SIZE - 1}, padding_samples 0 or more"
+        elif not (0 < self.frame_seconds <= 60 and 0 <= self.time_bias_seconds <= 60):
+            problem = "frame_seconds and time_bias_seconds must be numbers of seconds up to 60"
+        elif not (self.name.isprintable() and self.labels.isprintable()):
+            problem = "name and labels must be characters that can be printed"
         elif self.padding_samples % self.chunk_samples:
             problem = f"padding_samples must be a multiple of chunk_samples ({self.chunk_samples})"
         elif abs(self.frames_per_chunk * self.frame_seconds - self.chunk_seconds) > 1e-6:

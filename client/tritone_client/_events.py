@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -82,8 +83,8 @@ def parse_events(payload: bytes) -> list[Event]:
     try:
         items = json.loads(payload)
         return [event for item in items if (event := _parse_event(item)) is not None]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ProtocolError(f"the service's answer is not a list of events ({error!r})") from error
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise ProtocolError(f"the service's answer is not a list of events ({error!r:.200})") from error
 
 
 def shifted(event: _E, seconds: float) -> _E:
@@ -114,19 +115,32 @@ def _parse_event(item: Mapping[str, Any]) -> Event | None:
         return None
     kind = Partial if item["type"] == "partial" else Final
     return kind(
-        text=str(item["text"]),
-        start=float(item["start"]),
-        end=float(item["end"]),
+        text=_text(item["text"]),
+        start=_number(item["start"]),
+        end=_number(item["end"]),
         confidence=_optional(item.get("confidence")),
         words=tuple(
-            Word(str(word["word"]), float(word["start"]), float(word["end"]), _optional(word.get("confidence")))
+            Word(_text(word["word"]), _number(word["start"]), _number(word["end"]), _optional(word.get("confidence")))
             for word in item.get("words") or ()
         ),
     )
 
 
 def _optional(value: Any) -> float | None:
-    return None if value is None else float(value)
+    return None if value is None else _number(value)
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no time")
+    return number
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    text.encode()  # half a character cannot be shown or stored
+    return text
 
 
 def _rounded(seconds: float) -> float:

@@ -13,7 +13,7 @@ import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from tritone_backend.errors import BackendError
@@ -123,7 +123,7 @@ def format_keys(keys: Mapping[str, Key]) -> str:
         for name in ("expires", "created"):
             moment: datetime | None = getattr(key, name)
             if moment is not None:
-                lines.append(f"{name} = {moment.astimezone(timezone.utc).strftime('%Y-%m-%dT%H:%M:%SZ')}\n")
+                lines.append(f"{name} = {moment.isoformat()}\n")
     return "".join(lines)
 
 
