@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test lint audit fuzz format train-data train repository clean
+.PHONY: help demo serve test lint audit fuzz chaos format train-data train repository clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ audit: $(VENV)/.dev  ## known flaws of dependencies (pip-audit) and secrets in t
 
 fuzz: $(VENV)/.dev  ## a million hostile inputs: FUZZ_ARGS="--seconds 60" for less, see docs/reliability.md
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
+
+chaos: $(VENV)/.dev  ## SEEDS=200 schedules of faults in one process and OUTSIDE=8 against real servers, see docs/reliability.md
+	nice $(BIN)/python -m tests.chaos --seeds $(or $(SEEDS),200) --outside $(or $(OUTSIDE),8) $(CHAOS_ARGS)
 
 format: $(VENV)/.dev  ## let ruff rewrite what it can
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
+import threading
+import time
 
 import pytest
 from tritone_backend.serve import serverlog
@@ -91,3 +94,26 @@ def test_a_full_disk_does_not_stop_the_reading(tmp_path):
 def test_verbose_repeats_the_log_on_stderr(capsys):
     feed(ServerLog(None, echo=True), "hello\n")
     assert capsys.readouterr().err == "hello\n"
+
+
+def test_a_disk_that_stands_still_does_not_hold_up_the_server(tmp_path, monkeypatch):
+    """The pipe is emptied whatever the file does, and the file says how much it lacks."""
+    monkeypatch.setattr(serverlog, "WAITING_LINES", 100)
+    log = ServerLog(tmp_path / "server.log")
+    go_on = threading.Event()
+    write = log._write
+    monkeypatch.setattr(log, "_write", lambda data, path: (go_on.wait(10), write(data, path)))
+    read_end, write_end = os.pipe()
+    log.follow(os.fdopen(read_end, "rb"))
+    began = time.monotonic()
+    with os.fdopen(write_end, "wb") as pipe:
+        for number in range(5000):  # far more than a pipe holds
+            pipe.write(b"line %d of a server that must go on\n" % number)
+    assert time.monotonic() - began < 3
+    log._thread.join(5)
+    assert log.lines()[-1].startswith("line 4999")
+    go_on.set()
+    log.join(10)
+    kept = (tmp_path / "server.log").read_text().splitlines()
+    assert 100 <= len(kept) < 1000
+    assert any("lines of the server are missing here" in line for line in kept)

@@ -5,15 +5,20 @@ Nothing here starts or stops processes.
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import re
 import sys
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import IO
 
 MAX_FILE_BYTES = 8 * 2**20
 KEPT_LINES = 400
+WAITING_LINES = 10_000
+WRITER_END_S = 1.0
 DEAD_STUB = "is not healthy"
 
 # Said by every healthy server on a machine without a GPU, or (the capsule) by every output sent by dlpack.
@@ -29,7 +34,7 @@ _ANNOUNCEMENT = re.compile(r"tritone: streaming_asr serves (.+) on (\w+) \((.*)\
 
 
 class ServerLog:
-    """Drains one server's output in a thread, for as long as the pipe is open.
+    """Drains one server's output in a thread, for as long as the pipe is open; another one writes it down.
 
     Args:
         path: capped log file (one older part is kept as NAME.1); None keeps no file.
@@ -42,8 +47,11 @@ class ServerLog:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._writer: threading.Thread | None = None
         self._file: IO[bytes] | None = None
         self._written = 0
+        self._waiting: queue.Queue[str | None] = queue.Queue(WAITING_LINES)
+        self._left_out = 0
         self._announced: dict[str, str] = {}
 
     def follow(self, stream: IO[bytes]) -> None:
@@ -51,13 +59,19 @@ class ServerLog:
         with self._lock:
             self._lines.clear()
             self._announced = {}
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._write_all, name="server-log-file", daemon=True)
+            self._writer.start()
         self._thread = threading.Thread(target=self._drain, args=(stream,), name="server-log", daemon=True)
         self._thread.start()
 
     def join(self, timeout_s: float = 2.0) -> None:
         """Waits until the last line of a server that has ended is read."""
+        deadline = time.monotonic() + timeout_s
         if self._thread is not None:
             self._thread.join(timeout_s)
+        while self._waiting.unfinished_tasks and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def lines(self) -> list[str]:
         """The newest lines of the present server, harmless ones left out."""
@@ -70,16 +84,14 @@ class ServerLog:
             return dict(self._announced)
 
     def _drain(self, stream: IO[bytes]) -> None:
-        try:
-            with stream:
-                for raw in stream:
-                    line = raw.decode("utf-8", "replace").rstrip()
-                    if line and not HARMLESS.search(line):
-                        self._keep(line)
-        finally:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+        """Empties the pipe as fast as the server fills it: a server whose pipe is full stands still."""
+        with stream:
+            for raw in stream:
+                line = raw.decode("utf-8", "replace").rstrip()
+                if line and not HARMLESS.search(line):
+                    self._keep(line)
+        with contextlib.suppress(queue.Full):
+            self._waiting.put(None, timeout=WRITER_END_S)
 
     def _keep(self, line: str) -> None:
         with self._lock:
@@ -87,13 +99,33 @@ class ServerLog:
             match = _ANNOUNCEMENT.search(line)
             if match:
                 self._announced = dict(zip(("model", "engine", "reason"), match.groups(), strict=True))
+        try:
+            self._waiting.put_nowait(line)
+        except queue.Full:
+            self._left_out += 1
+
+    def _write_all(self) -> None:
+        """Passes lines on to file and terminal; a disk or a reader that is too slow costs lines and nothing else."""
+        while True:
+            line = self._waiting.get()
+            left_out, self._left_out = self._left_out, 0
+            if left_out:
+                self._pass_on(f"tritone: {left_out} lines of the server are missing here: the disk is too slow")
+            if line is not None:
+                self._pass_on(line)
+            elif self._file is not None:  # the server has ended
+                self._file.close()
+                self._file = None
+            self._waiting.task_done()
+
+    def _pass_on(self, line: str) -> None:
         if self._echo:
             print(line, file=sys.stderr, flush=True)  # noqa: T201
         if self.path is not None:
             try:
                 self._write(line.encode() + b"\n", self.path)
             except OSError:
-                self.path = None  # a full disk must not stop the server, whose pipe this thread empties
+                self.path = None  # a full disk must not stop the server
 
     def _write(self, data: bytes, path: Path) -> None:
         if self._file is None:
