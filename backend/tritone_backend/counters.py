@@ -25,6 +25,7 @@ class Counters:
         chunks: chunks through the network.
         late: chunks answered later than they last.
         late_batches: network steps, with their decoding, that took longer than a chunk lasts.
+        degraded: phrases that stayed greedy because the search was not done in time.
         busy_s: seconds that the loop worked.
     """
 
@@ -43,6 +44,7 @@ class Counters:
     chunks: int = 0
     late: int = 0
     late_batches: int = 0
+    degraded: int = 0
     busy_s: float = 0.0
 
     @property

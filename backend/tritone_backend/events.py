@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tritone_backend.decoding import DecodedPhrase
+from tritone_backend.decoding import DecodedPhrase, DecodedWord
+from tritone_backend.decoding.confidence import calibrated, phrase_confidence
+from tritone_backend.decoding.settings import Calibration, Timing
 from tritone_backend.spec import AcousticSpec
 
 Event = dict[str, Any]
@@ -18,9 +20,10 @@ class TimeAxis:
     hears ``padding`` seconds of zeros first and emits a label ``time_bias`` later than its sound.
     """
 
-    def __init__(self, spec: AcousticSpec) -> None:
+    def __init__(self, spec: AcousticSpec, timing: Timing | None = None) -> None:
         self._frame_seconds = spec.frame_seconds
         self._delay = spec.time_bias_seconds + spec.padding_samples / spec.sample_rate
+        self._timing = timing or Timing()
 
     def seconds(self, frame: int) -> float:
         """Time of a frame boundary."""
@@ -30,26 +33,43 @@ class TimeAxis:
         """Frame boundary of a time that :meth:`seconds` returned; 0 for 0 s, the very beginning."""
         return round((seconds + self._delay) / self._frame_seconds) if seconds > 0 else 0
 
+    def words(self, words: list[DecodedWord]) -> list[tuple[float, float]]:
+        """Where words sound: beginning and end of each, none before the end of the one before it."""
+        times: list[tuple[float, float]] = []
+        before = 0.0
+        for word in words:
+            start = word.start * self._frame_seconds - self._delay + self._timing.word_start_shift
+            end = word.end * self._frame_seconds - self._delay + self._timing.word_end_shift
+            start = max(before, round(start, 2))
+            before = max(start, round(end, 2))
+            times.append((start, before))
+        return times
 
-def event(kind: str, phrase: DecodedPhrase, start: int, end: int, axis: TimeAxis, *, words: bool) -> Event:
+
+def event(
+    kind: str,
+    phrase: DecodedPhrase,
+    start: int,
+    end: int,
+    axis: TimeAxis,
+    *,
+    words: bool,
+    calibration: Calibration | None = None,
+) -> Event:
     """Build a ``partial`` or ``final`` event from a phrase and its frames [start, end)."""
     first = axis.seconds(start)
+    sure = [calibrated(word, calibration or Calibration()) for word in phrase.words]
     result: Event = {
         "type": kind,
         "text": phrase.text,
         "start": first,
         "end": max(first, axis.seconds(end)),
-        "confidence": round(phrase.confidence, 3),
+        "confidence": round(phrase_confidence(phrase.words, sure), 3),
     }
     if words:
         result["words"] = [
-            {
-                "word": word.text,
-                "start": axis.seconds(word.start),
-                "end": axis.seconds(word.end),
-                "confidence": round(word.confidence, 3),
-            }
-            for word in phrase.words
+            {"word": word.text, "start": begin, "end": until, "confidence": round(confidence, 3)}
+            for word, (begin, until), confidence in zip(phrase.words, axis.words(phrase.words), sure, strict=True)
         ]
     return result
 

@@ -23,7 +23,7 @@ from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, NETWORK, PACK, 
 from tritone_backend.profiling.profile import Profile
 from tritone_backend.profiling.spans import span
 from tritone_backend.profiling.stagetimes import new_stage_times
-from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
+from tritone_backend.streams import Later, PayloadT, Request, ResultT, Session, Stream
 from tritone_backend.turns import Turns, running_first
 
 TICK_S = 0.5
@@ -271,7 +271,11 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         if request.end:
             stream.session.close()
             self._streams.drop(stream.stream_id)
-        request.reply(stream.session.take_result(), stream.stages)
+        result, stages = stream.session.take_result(), stream.stages
+        if isinstance(result, Later):
+            result.then(lambda known: request.reply(known, stages))
+        else:
+            request.reply(result, stages)
 
     def _fail_batch(self, batch: Sequence[Stream[PayloadT, ResultT]], error: Exception) -> None:
         self.counters.failed_batches += 1

@@ -11,6 +11,7 @@ from tritone_backend.errors import Code, StreamError
 ENCODINGS = ("pcm_s16le", "pcm_f32le", "mulaw", "alaw")
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 48_000
 MIN_ENDPOINTING_MS, MAX_ENDPOINTING_MS = 60, 10_000
+MAX_HOTWORD_CHARACTERS = 100_000
 MIN_PHRASE_MS, MAX_PHRASE_MS = 1_000, 60_000
 
 
@@ -26,6 +27,7 @@ class StreamOptions:
         max_phrase_ms: a phrase is cut when it gets this long. 60 000 is T-one's.
         words: whether finals list their words with times and confidence.
         resume_after_ms: time on this stream's own axis up to which phrases were already delivered.
+        hotwords: JSON list of words to expect, or of objects with ``word`` and ``boost``.
         probe: a health check: one engine step on a reserved slot, no slot taken.
     """
 
@@ -36,6 +38,7 @@ class StreamOptions:
     max_phrase_ms: int = 60_000
     words: bool = False
     resume_after_ms: int = 0
+    hotwords: str = "[]"
     probe: bool = False
 
     @classmethod
@@ -47,8 +50,6 @@ class StreamOptions:
         """
         known = {field.name: field.type for field in fields(cls)}
         for name, value in parameters.items():
-            if name == "hotwords":
-                raise _bad("hotwords need a beam-search decoder, and this service decodes greedily: leave them out")
             if name not in known:
                 raise _bad(f"unknown option {name!r}: known are {', '.join(sorted(known))}")
             expected = {"str": str, "int": int, "bool": bool}[str(known[name])]
@@ -61,6 +62,11 @@ class StreamOptions:
         _in_range("endpointing_ms", options.endpointing_ms, MIN_ENDPOINTING_MS, MAX_ENDPOINTING_MS, "ms")
         _in_range("max_phrase_ms", options.max_phrase_ms, MIN_PHRASE_MS, MAX_PHRASE_MS, "ms")
         _in_range("resume_after_ms", options.resume_after_ms, 0, 3_600_000, "ms")
+        if len(options.hotwords) > MAX_HOTWORD_CHARACTERS:
+            raise _bad(
+                f"hotwords have {len(options.hotwords)} characters, at most {MAX_HOTWORD_CHARACTERS} are taken: "
+                "send those this call is likely to need"
+            )
         return options
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,6 +18,14 @@ PayloadT = TypeVar("PayloadT")
 ResultT = TypeVar("ResultT")
 PayloadT_contra = TypeVar("PayloadT_contra", contravariant=True)
 ResultT_co = TypeVar("ResultT_co", covariant=True)
+
+
+class Later(ABC, Generic[ResultT_co]):
+    """A result that is not all known yet."""
+
+    @abstractmethod
+    def then(self, deliver: Callable[[ResultT_co], None]) -> None:
+        """Call ``deliver`` once with the result: at once on this thread, or later on another."""
 
 
 class Session(Protocol[PayloadT_contra, ResultT_co]):
@@ -42,7 +51,7 @@ class Session(Protocol[PayloadT_contra, ResultT_co]):
     def close(self) -> None:
         """Everything went through the network."""
 
-    def take_result(self) -> ResultT_co:
+    def take_result(self) -> ResultT_co | Later[ResultT_co]:
         """What the request that is now complete is answered with."""
 
 
@@ -55,7 +64,7 @@ class Request(Generic[PayloadT, ResultT]):
         start, end: Triton's sequence flags.
         payload: audio.
         parameters: options; read when ``start``.
-        reply: called exactly once, on the loop's thread, with the result or the error, and the stage times.
+        reply: called exactly once, from any thread, with the result or the error, and the stage times.
         arrived: ``time.perf_counter()`` when the model got it.
         caller: whose key it came with; None when the service has no keys.
     """

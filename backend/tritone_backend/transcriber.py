@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.audio import AudioBuffer
-from tritone_backend.decoding import FrameDecisions, GreedyDecoder
+from tritone_backend.decoding import DecodedPhrase, FrameDecisions, GreedyDecoder
+from tritone_backend.decoding.finals import Final, PendingEvents
+from tritone_backend.decoding.partials import StablePartial
+from tritone_backend.decoding.service import Decoding
+from tritone_backend.decoding.settings import DecodingSettings
 from tritone_backend.endpointing import Endpointer, Span
 from tritone_backend.events import Event, TimeAxis, event
 from tritone_backend.options import StreamOptions
 from tritone_backend.spec import AcousticSpec
 
+Part = Event | tuple[Final, Callable[[DecodedPhrase], "Event | None"]]
+
 
 class Transcriber:
     """Turns one stream's audio into partial and final phrases, a chunk at a time."""
 
-    def __init__(self, spec: AcousticSpec, options: StreamOptions) -> None:
+    def __init__(self, spec: AcousticSpec, options: StreamOptions, decoding: Decoding | None = None) -> None:
+        """Begin a stream.
+
+        Args:
+            spec: the acoustic model.
+            options: what the client asked for.
+            decoding: searches beside greedy decoding; without it greedy is all there is.
+        """
+        settings = decoding.settings if decoding else DecodingSettings()
         self._options = options
-        self._axis = TimeAxis(spec)
+        self._calibration = settings.calibration
+        self._axis = TimeAxis(spec, settings.timing)
+        self._decoding = decoding
+        self._search = decoding.open(options) if decoding else None
+        self._partial = StablePartial()
         self._audio = AudioBuffer(spec, options.encoding, options.sample_rate)
         self._decoder = GreedyDecoder(spec)
         frame_ms = spec.frame_seconds * 1000
@@ -29,7 +49,7 @@ class Transcriber:
         )
         self._frames = 0
         self._shown = ""
-        self._events: list[Event] = []
+        self._parts: list[Part] = []
 
     @property
     def pending_chunks(self) -> int:
@@ -61,9 +81,13 @@ class Transcriber:
         """Turn the same answer into events, with the phrases that :meth:`endpoint` returned for it."""
         ids = decisions.ids[row].tolist()
         brought = self._decoder.push(ids, decisions.probabilities[row].tolist())
+        first = self._frames
         self._frames += len(ids)
         for span in closed:
+            self._push(decisions.logprobs[row], first, span.start, span.end)
             self._close(span)
+        if self._endpointer.start is not None:
+            self._push(decisions.logprobs[row], first, self._endpointer.start, self._frames)
         if self._endpointer.start is None:
             self._decoder.forget()
         elif brought and self._options.interim_results:
@@ -75,19 +99,43 @@ class Transcriber:
         if span is not None:
             self._close(span)
 
-    def take_result(self) -> list[Event]:
+    def take_result(self) -> list[Event] | PendingEvents[Event]:
         """Events since the last call, oldest first."""
-        events, self._events = self._events, []
+        parts, self._parts = self._parts, []
+        events = [part for part in parts if not isinstance(part, tuple)]
+        if self._decoding and len(events) < len(parts):
+            return PendingEvents(parts, self._decoding.pool.give_up_later)
         return events
+
+    def _push(self, logprobs: NDArray[np.float32], first: int, start: int, end: int) -> None:
+        """Give the search the frames [start, end) of a chunk that begins at frame ``first``."""
+        if self._search:
+            rows = logprobs[max(0, start - first) : max(0, end - first)]
+            if len(rows):
+                self._search.push(rows, max(start, first))
 
     def _close(self, span: Span) -> None:
         phrase = self._decoder.close(span)
         self._shown = ""
-        if phrase.text:
-            self._events.append(event("final", phrase, span.start, span.end, self._axis, words=self._options.words))
+        self._partial.reset()
+
+        def final(phrase: DecodedPhrase) -> Event | None:
+            return self._event("final", phrase, span.start, span.end) if phrase.text else None
+
+        if self._search:
+            self._parts.append((self._search.finish(phrase), final))
+        elif phrase.text:
+            self._parts.append(self._event("final", phrase, span.start, span.end))
 
     def _show(self, start: int) -> None:
         phrase = self._decoder.peek(start)
+        if self._search:
+            first, words = self._search.latest
+            phrase = self._partial.show(phrase, words if first == start else [])
         if phrase.text != self._shown:
             self._shown = phrase.text
-            self._events.append(event("partial", phrase, start, self._frames, self._axis, words=self._options.words))
+            self._parts.append(self._event("partial", phrase, start, self._frames))
+
+    def _event(self, kind: str, phrase: DecodedPhrase, start: int, end: int) -> Event:
+        words, calibration = self._options.words, self._calibration
+        return event(kind, phrase, start, end, self._axis, words=words, calibration=calibration)

@@ -1,6 +1,7 @@
 """What a client can get wrong: one clear error each, and a stream beside it that notices nothing."""
 
 import asyncio
+import json
 
 import numpy as np
 import pytest
@@ -60,7 +61,10 @@ async def refused(answer, match: str) -> str:
         ({"max_phrase_ms": 10**12}, "max_phrase_ms must be"),
         ({"words": 1}, "words must be true or false"),
         ({"volume": 11}, "unknown option 'volume': known are"),
-        ({"hotwords": '["тритон"]'}, "hotwords need"),
+        ({"hotwords": "тритон"}, "hotwords must be a JSON list"),
+        ({"hotwords": '["iPhone 15"]'}, "hotwords must be spelt as they sound.*'1', '5'.*write digits and Latin"),
+        ({"hotwords": json.dumps(["тритон"] * 10_000)}, "hotwords (are 10000|have [0-9]+ characters), at most"),
+        ({"hotwords": '[{"word": "тритон", "boost": 100}]'}, "hotwords take a boost of 0.1 to 5"),
     ],
 )
 async def test_bad_options(raw, bystander, options, match):

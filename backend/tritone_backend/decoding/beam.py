@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tritone_backend.decoding.condense import Condenser
 from tritone_backend.decoding.language import LanguageModel
 from tritone_backend.decoding.settings import BeamSettings
-from tritone_backend.decoding.words import DecodedWord, Token, word_of
+from tritone_backend.decoding.words import DecodedWord, Token, collapse, split_words
 from tritone_backend.spec import AcousticSpec
 
 _NEVER = -30.0
@@ -66,7 +66,7 @@ class BeamDecoder:
         """The open phrase's words so far, without the one that is being spoken."""
         if not self._rows:
             return []
-        return _words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))[:-1]
+        return split_words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))[:-1]
 
     def finish(self) -> list[DecodedWord]:
         """End the phrase: all its words. The next push begins another one."""
@@ -79,7 +79,7 @@ class BeamDecoder:
         words: list[DecodedWord] = []
         if self._rows:
             self._search.decode_end()
-            words = _words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))
+            words = split_words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))
         self._open = False
         self._rows, self._frames, self._settled = [], [], []
         self._search.decode_begin()  # lets go of the phrase's hypotheses
@@ -120,23 +120,4 @@ class BeamDecoder:
 
     def _read(self, classes: list[int]) -> list[Token]:
         """Letters and spaces of a path; its first entry stands before the first row."""
-        tokens = []
-        previous = self._spec.blank
-        labels, blank = self._spec.labels, self._spec.blank
-        for row, frame, index in zip(self._rows, self._frames, classes[1:], strict=False):
-            if index not in (previous, blank):
-                tokens.append(Token(frame, labels[index], float(np.exp(row[index]))))
-            previous = index
-        return tokens
-
-
-def _words(tokens: list[Token]) -> list[DecodedWord]:
-    words: list[DecodedWord] = []
-    letters: list[Token] = []
-    for token in [*tokens, Token(0, " ", 1.0)]:
-        if token.character != " ":
-            letters.append(token)
-        elif letters:
-            words.append(word_of(letters))
-            letters = []
-    return words
+        return collapse(self._spec, self._rows, self._frames, classes[1:])

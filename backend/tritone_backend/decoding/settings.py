@@ -10,6 +10,8 @@ from tritone_backend.errors import ModelError
 from tritone_backend.models.description import read_table
 from tritone_backend.spec import DESCRIPTION_FILE
 
+LANGUAGE_MODEL_FILE = "language-model.bin"
+"""The language model of a model folder, unless its description names another."""
 DECODERS = ("auto", "greedy", "beam")
 
 
@@ -72,6 +74,8 @@ class DecodingSettings:
         """
         path = directory / DESCRIPTION_FILE
         table = read_table(directory)
+        if (directory / LANGUAGE_MODEL_FILE).is_file():
+            table.setdefault("decoding", {}).setdefault("language_model", LANGUAGE_MODEL_FILE)
         return cls(
             _read(BeamSettings, table.get("decoding", {}), f"{path}: decoding"),
             _read(Timing, table.get("timing", {}), f"{path}: timing"),

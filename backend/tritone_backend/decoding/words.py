@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, log
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_backend.spec import AcousticSpec
 
 FLOOR = 1e-9
 """Least probability of a character that a confidence reckons with."""
@@ -63,3 +69,36 @@ def word_of(letters: list[Token]) -> DecodedWord:
         exp(sum(logs) / len(logs)),
         exp(min(logs)),
     )
+
+
+def collapse(
+    spec: AcousticSpec, rows: Sequence[NDArray[np.float32]], frames: Sequence[int], path: Sequence[int]
+) -> list[Token]:
+    """Letters and spaces of a CTC path.
+
+    Args:
+        spec: the acoustic model.
+        rows: float32 [classes] each, natural-log probabilities.
+        frames: the stream's frame that each row is.
+        path: a class for each of the first rows.
+    """
+    tokens = []
+    previous = spec.blank
+    for row, frame, index in zip(rows, frames, path, strict=False):
+        if index not in (previous, spec.blank):
+            tokens.append(Token(frame, spec.labels[index], float(np.exp(row[index]))))
+        previous = index
+    return tokens
+
+
+def split_words(tokens: Sequence[Token]) -> list[DecodedWord]:
+    """Words between spaces."""
+    words: list[DecodedWord] = []
+    letters: list[Token] = []
+    for token in [*tokens, Token(0, " ", 1.0)]:
+        if token.character != " ":
+            letters.append(token)
+        elif letters:
+            words.append(word_of(letters))
+            letters = []
+    return words

@@ -107,6 +107,9 @@ LATE = Metric("tritone_late_total", Kind.COUNTER, "chunks", "Chunks answered lat
 LATE_BATCHES = Metric(
     "tritone_late_batches_total", Kind.COUNTER, "steps", "Network steps, with decoding, longer than a chunk lasts"
 )
+DEGRADED = Metric(
+    "tritone_degraded_total", Kind.COUNTER, "phrases", "Finals with greedy words: the search was not done in time"
+)
 BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked")
 CHUNK_SECONDS = Metric(
     "tritone_chunk_seconds",
@@ -121,7 +124,7 @@ STAGE_SECONDS = Metric(
 METRICS = (
     *(SLOTS, LIVE, FREE, READY, DRAINING, BATCH_FILL, REAL_TIME_FACTOR),
     *(ADMITTED, REFUSED, REAPED, DRAINED, REJECTED, FAILED, FAILED_BATCHES, RESTARTS),
-    *(BATCHES, CHUNKS, LATE, LATE_BATCHES, BUSY),
+    *(BATCHES, CHUNKS, LATE, LATE_BATCHES, DEGRADED, BUSY),
     *(CHUNK_SECONDS, STAGE_SECONDS),
 )
 """All of them, in the order of the documentation."""
@@ -145,6 +148,9 @@ CAUSES = {
     "drained": "a drain ended the stream: its client resumes it on another server",
     "failed": "an error of the service ended the stream: its client replays it",
     "batch-failed": "a network step failed: its streams are lost here and replayed by their clients",
+    "degraded deadline": "the search was not done in time, so a final has greedy words: this machine is at its limit",
+    "degraded backlog": "the search fell minutes behind one stream, so a final has greedy words",
+    "degraded failed": "the search failed on a phrase, so its final has greedy words",
     "late": "answered later than the chunk lasts: batch_wait_ms is waiting for others, network_ms the network itself",
     "late-batch": "one network step took longer than a chunk lasts: look at what else this machine does",
     "not-ready full": "new streams are refused: every slot is taken",

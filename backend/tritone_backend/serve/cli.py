@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tritone_backend.decoding.settings import DECODERS
 from tritone_backend.engines.choose import ENGINES
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="processes that share the streams, for a GPU and many cores (default 1)",
     )
     add("--max-call", type=float, default=14_400.0, metavar="S", help="longest call (default 14400 s)")
+    add("--decoder", choices=DECODERS, default="auto", help="default: beam where the model has a language model")
+    add("--language-model", type=Path, metavar="FILE", help="KenLM binary or ARPA file in place of the model's own")
+    add("--final-deadline", type=int, default=100, metavar="MS", help="a final waits so long for the beam (100)")
     add("--host", default="127.0.0.1", help="address of gRPC; 0.0.0.0 for all (default 127.0.0.1)")
     add("--grpc-port", type=int, default=8001, metavar="PORT", help="gRPC (default 8001)")
     add("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of the metrics (default 127.0.0.1)")
@@ -89,6 +93,9 @@ def run(args: argparse.Namespace) -> int:
         max_streams=args.max_streams,
         idle_timeout_s=args.idle_timeout,
         threads=args.threads,
+        decoder=args.decoder,
+        language_model=args.language_model.resolve() if args.language_model else None,
+        final_deadline_ms=args.final_deadline,
         instances=args.instances,
         max_call_s=args.max_call,
         host=args.host,

@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from tritone_backend.decoding.settings import DECODERS
 from tritone_backend.engines.choose import ENGINES
 from tritone_backend.serve.errors import ServeError
 from tritone_backend.serve.tls import TlsFiles
@@ -31,6 +32,9 @@ class ServeSettings:
         max_streams: live streams that may be open at once; one more is refused.
         idle_timeout_s: seconds without a request after which a stream is closed and its slot freed.
         threads: threads of a CPU engine; 0 leaves the choice to the engine.
+        decoder: one of `decoding.settings.DECODERS`.
+        language_model: file that stands in for the acoustic model's own language model.
+        final_deadline_ms: how long a final waits for the beam search before it stays greedy.
         instances: processes that run the speech model and share the streams.
         max_call_s: seconds after which a stream takes no more audio.
         host: IPv4 address or name that gRPC listens on.
@@ -53,6 +57,9 @@ class ServeSettings:
     max_streams: int = 256
     idle_timeout_s: float = 60.0
     threads: int = 0
+    decoder: str = "auto"
+    language_model: Path | None = None
+    final_deadline_ms: int = 100
     instances: int = 1
     max_call_s: float = 14_400.0
     host: str = "127.0.0.1"
@@ -75,6 +82,12 @@ class ServeSettings:
             raise ServeError(f"--max-streams {self.max_streams} is outside 1 to {MAX_STREAMS_LIMIT}")
         if not (math.isfinite(self.idle_timeout_s) and 1.0 <= self.idle_timeout_s <= 86_400.0):
             raise ServeError(f"--idle-timeout {self.idle_timeout_s:g} is outside 1 to 86400 seconds")
+        if self.decoder not in DECODERS:
+            raise ServeError(f"decoder {self.decoder!r} does not exist; --decoder takes {', '.join(DECODERS)}")
+        if self.decoder == "greedy" and self.language_model:
+            raise ServeError("--decoder greedy uses no language model; leave --language-model or --decoder out")
+        if not 0 <= self.final_deadline_ms <= 60_000:
+            raise ServeError(f"--final-deadline {self.final_deadline_ms} is outside 0 to 60000 ms")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
         most = min(MAX_INSTANCES, self.max_streams)

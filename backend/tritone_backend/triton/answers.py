@@ -22,25 +22,28 @@ SENDERS = 4
 class Answer(Generic[ResultT]):
     """The answer to one request; called once, when it is known."""
 
-    __slots__ = ("_known", "_outlet", "_owner", "request")
+    __slots__ = ("_known", "_lock", "_outlet", "_owner", "request")
 
     def __init__(self, owner: Answers[ResultT], request: Any) -> None:
         self.request = request
         self._owner = owner
         self._known: tuple[ResultT | StreamError, StageTimes] | None = None
         self._outlet: tuple[Any, set[str]] | None = None
+        self._lock = threading.Lock()
 
     def __call__(self, result: ResultT | StreamError, stages: StageTimes) -> None:
-        """Take the result; on the thread that called `execute` or, until `Answers.stepped`, on the loop's."""
-        if self._outlet is None:
-            self._known = (result, stages)
-        else:
-            self._owner.send(*self._outlet, result, stages)
+        """Take the result, from any thread."""
+        with self._lock:
+            if self._outlet is None:
+                self._known = (result, stages)
+                return
+        self._owner.send(*self._outlet, result, stages)
 
     def postpone(self) -> None:
         """Keep what is needed to answer after `execute` has returned; Triton's request is not valid for longer."""
-        if self._known is None and self._outlet is None:
-            self._outlet = self.request.get_response_sender(), self.request.requested_output_names()
+        with self._lock:
+            if self._known is None and self._outlet is None:
+                self._outlet = self.request.get_response_sender(), self.request.requested_output_names()
 
     def response(self) -> Any:
         """Triton's response, or None when it comes later."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import Any, cast
 
 import numpy as np
@@ -11,16 +11,20 @@ import triton_python_backend_utils as pb_utils
 from numpy.typing import NDArray
 
 from tritone_backend.decoding import FrameDecisions
-from tritone_backend.errors import Code, StreamError
+from tritone_backend.decoding.service import DecoderChoice, Decoding
+from tritone_backend.decoding.settings import DecodingSettings
+from tritone_backend.errors import BackendError, Code, StreamError
 from tritone_backend.events import Event, encode
+from tritone_backend.models.registry import find_model
 from tritone_backend.options import StreamOptions
+from tritone_backend.profiling.journal import Journal
 from tritone_backend.profiling.names import PACK
 from tritone_backend.profiling.spans import span
 from tritone_backend.profiling.stagetimes import StageTimes, as_timing
 from tritone_backend.spec import AcousticSpec
 from tritone_backend.streams import Session
 from tritone_backend.transcriber import Transcriber
-from tritone_backend.triton.service import StreamingService
+from tritone_backend.triton.service import StreamingService, read_settings
 
 MAX_REQUEST_BYTES = 2 * 1024 * 1024
 
@@ -30,9 +34,21 @@ class AsrModel:
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Start the service; Triton calls this once."""
+        self._journal = Journal(pb_utils.Logger.log_warn)
+        settings = read_settings(args)
+        try:
+            directory = find_model(settings.model)
+            spec = AcousticSpec.load(directory)
+            choice = DecoderChoice(
+                settings.decoder, settings.language_model, deadline_s=settings.final_deadline_ms / 1e3
+            )
+            self._decoding = Decoding(spec, DecodingSettings.load(directory), choice, self._degraded)
+        except BackendError as error:
+            raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         self._service: StreamingService[bytes, list[Event]] = StreamingService(
-            args, _open_session, _digest, _read_audio, _write_events
+            args, self._open_session, _digest, _read_audio, _write_events
         )
+        pb_utils.Logger.log_info(f"tritone: {args['model_name']}: {self._decoding.summary}")
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer requests, or return None for those that take more than one network step: their answers come later."""
@@ -41,10 +57,15 @@ class AsrModel:
     def finalize(self) -> None:
         """Stop the service; Triton calls this once."""
         self._service.finalize()
+        self._decoding.close()
 
+    def _open_session(self, spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcriber:
+        return Transcriber(spec, StreamOptions.parse(parameters), self._decoding)
 
-def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcriber:
-    return Transcriber(spec, StreamOptions.parse(parameters))
+    def _degraded(self, phrases: int, reason: str, detail: str) -> None:
+        """Count and tell of phrases that stay greedy; one thread at a time calls this."""
+        self._service.counters.degraded += phrases
+        self._journal.note(monotonic(), "degraded", 0, reason, detail=detail, phrases=phrases)
 
 
 def _digest(

@@ -103,6 +103,7 @@ class Metrics:
             (names.CHUNKS, counters.chunks),
             (names.LATE, counters.late),
             (names.LATE_BATCHES, counters.late_batches),
+            (names.DEGRADED, counters.degraded),
             (names.RESTARTS, self._restarts),
             (names.BUSY, counters.busy_s),
         ):

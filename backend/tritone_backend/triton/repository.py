@@ -42,6 +42,9 @@ class ModelSettings:
         threads: CPU threads for the network; 0 lets the engine decide.
         instances: processes of `streaming_asr`, each with its share of the slots.
         max_batch: streams in one network step; 0 lets the engine decide.
+        decoder: ``greedy``, ``beam``, or ``auto``: beam where the model has a language model.
+        language_model: file that stands in for the model's own; empty for that.
+        final_deadline_ms: how long a final waits for the beam search before it stays greedy.
         admission: ``measured`` refuses streams for which there is a slot and no time, ``slots`` goes by slots alone.
     """
 
@@ -54,6 +57,9 @@ class ModelSettings:
     instances: int = 1
     max_batch: int = 0
     admission: str = "measured"
+    decoder: str = "auto"
+    language_model: str = ""
+    final_deadline_ms: int = 100
 
 
 def render_repository(target: Path, settings: ModelSettings) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tritone_backend.access import Guard
 from tritone_backend.admission import Limits
 from tritone_backend.board import Board
+from tritone_backend.counters import Counters
 from tritone_backend.engines import create_engine
 from tritone_backend.engines.choose import MAX_BATCH
 from tritone_backend.errors import BackendError, Code, StreamError
@@ -168,6 +169,11 @@ class StreamingService(Generic[PayloadT, ResultT]):
         self._loop.stop()
         self._answers.close()
         self._metrics.stop()
+
+    @property
+    def counters(self) -> Counters:
+        """What the loop counts."""
+        return self._loop.counters
 
     def _give_up(self, why: str) -> None:
         """End this process: `tritone serve` notices at once and starts anew, and clients replay their streams."""

@@ -1,0 +1,42 @@
+"""The text of partials: the search's words as far as it is, greedy decoding's after that, and words that stay put.
+
+A word shown in two partials in a row is kept as it is until the final: people read partials while they change.
+"""
+
+from __future__ import annotations
+
+from tritone_backend.decoding.words import DecodedPhrase, DecodedWord
+
+
+class StablePartial:
+    """The partials of one open phrase after the other."""
+
+    def __init__(self) -> None:
+        self._kept: list[DecodedWord] = []
+        self._before: list[DecodedWord] = []
+
+    def reset(self) -> None:
+        """The phrase was closed."""
+        self._kept, self._before = [], []
+
+    def show(self, greedy: DecodedPhrase, searched: list[DecodedWord]) -> DecodedPhrase:
+        """The next partial.
+
+        Args:
+            greedy: the whole phrase so far as greedy decoding has it; its last word may be growing.
+            searched: the first words of the phrase as the search has them, possibly behind; complete ones only.
+        """
+        words = _continued(self._kept, _continued(searched, greedy.words))
+        stay = len(self._kept)
+        # The last word may still grow, so it cannot be kept.
+        while stay < min(len(words) - 1, len(self._before)) and words[stay].text == self._before[stay].text:
+            stay += 1
+        self._kept = words[:stay]
+        self._before = words
+        return DecodedPhrase.of(words)
+
+
+def _continued(words: list[DecodedWord], others: list[DecodedWord]) -> list[DecodedWord]:
+    """Words, and those of the others that lie behind them for the most part."""
+    end = 2 * words[-1].end if words else -1
+    return words + [word for word in others if word.start + word.end >= end]

@@ -1,0 +1,190 @@
+"""Threads that search beside the network: a chunk's answer never waits for them, a final's only up to a deadline."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tritone_backend.decoding.finals import Final, PendingEvents
+from tritone_backend.decoding.words import DecodedPhrase, DecodedWord
+
+MOST_WAITING = 2_000
+"""Pieces of one stream that may wait for a thread, ten minutes of audio; with more, its open phrase stays greedy."""
+
+
+class Searcher(Protocol):
+    """What searches one stream: the work of a thread."""
+
+    def push(self, logprobs: NDArray[np.float32], frame: int) -> None:
+        """Search on through rows of the open phrase."""
+
+    def words(self) -> list[DecodedWord]:
+        """The open phrase's complete words so far."""
+
+    def finish(self) -> list[DecodedWord]:
+        """End the phrase."""
+
+
+class StreamSearch:
+    """One stream's search, as the batch loop sees it: everything returns at once."""
+
+    def __init__(self, pool: SearchPool, searcher: Searcher, *, partials: bool) -> None:
+        self._pool = pool
+        self._searcher = searcher
+        self._partials = partials
+        self._skipping = False
+        self.jobs: deque[tuple[NDArray[np.float32], int] | Final | None] = deque()
+        self.running = False
+        self.latest: tuple[int, list[DecodedWord]] = (-1, [])
+        """First frame of the phrase and its words so far, as the search last had them."""
+        self._first = -1
+
+    def push(self, logprobs: NDArray[np.float32], frame: int) -> None:
+        """Queue rows of the open phrase; copies them."""
+        if self._skipping:
+            return
+        if len(self.jobs) >= MOST_WAITING:
+            self._skipping = True
+            return
+        self._pool.submit(self, (logprobs.copy(), frame))
+
+    def finish(self, greedy: DecodedPhrase) -> Final:
+        """Queue the end of the phrase; its words come with the `Final`."""
+        final = Final(greedy)
+        if self._skipping:
+            self._skipping = False
+            self._pool.degraded(1, "backlog")
+            final.settle(None)
+            self._pool.submit(self, None)
+        else:
+            self._pool.submit(self, final)
+        return final
+
+    def work(self, jobs: list[tuple[NDArray[np.float32], int] | Final | None]) -> None:
+        """Do queued work, on one of the pool's threads."""
+        pushed = False
+        for job in jobs:
+            if isinstance(job, tuple):
+                if self._first < 0:
+                    self._first = job[1]
+                self._searcher.push(*job)
+                pushed = True
+                continue
+            words = self._searcher.finish()
+            self._first, pushed = -1, False
+            if job is not None:
+                job.settle(DecodedPhrase.of(words))
+        if pushed and self._partials:
+            self.latest = (self._first, self._searcher.words())
+
+
+class SearchPool:
+    """A few threads over the queued work of all streams; streams that wait for a final go first.
+
+    The search is C++ that leaves the interpreter to others, so that it runs beside the network.
+    """
+
+    def __init__(self, threads: int, deadline_s: float, on_degraded: Callable[[int, str, str], None]) -> None:
+        """Start the threads.
+
+        Args:
+            threads: how many search.
+            deadline_s: how long an answer waits for its finals once all else of it is known.
+            on_degraded: takes the number of phrases that stay greedy, the reason and details; called under a lock.
+        """
+        self._deadline_s = deadline_s
+        self._on_degraded = on_degraded
+        self._work = threading.Condition()
+        self._urgent: deque[StreamSearch] = deque()
+        self._normal: deque[StreamSearch] = deque()
+        self._waiting: list[tuple[float, int, PendingEvents[Any]]] = []
+        self._due = threading.Condition()
+        self._reports = threading.Lock()
+        self._number = itertools.count()
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._run, name=f"search-{i}", daemon=True) for i in range(threads)]
+        self._threads.append(threading.Thread(target=self._watch, name="search-deadline", daemon=True))
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, search: StreamSearch, job: tuple[NDArray[np.float32], int] | Final | None) -> None:
+        """Queue work of a stream."""
+        with self._work:
+            search.jobs.append(job)
+            (self._urgent if isinstance(job, Final) else self._normal).append(search)
+            self._work.notify()
+
+    def give_up_later(self, pending: PendingEvents[Any]) -> None:
+        """See to it that an answer does not wait beyond the deadline."""
+        with self._due:
+            heapq.heappush(self._waiting, (monotonic() + self._deadline_s, next(self._number), pending))
+            self._due.notify()
+
+    def degraded(self, phrases: int, reason: str, detail: str = "") -> None:
+        """Count phrases that stay greedy."""
+        with self._reports:
+            self._on_degraded(phrases, reason, detail)
+
+    def stop(self) -> None:
+        """End the threads; answers that wait stay greedy."""
+        with self._work:
+            self._stopping = True
+            self._work.notify_all()
+        with self._due:
+            self._due.notify_all()
+        for thread in self._threads:
+            thread.join()
+        for _, _, pending in self._waiting:
+            pending.give_up()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._urgent or self._normal or self._stopping)
+                if self._stopping:
+                    return
+                search = (self._urgent or self._normal).popleft()
+                if search.running or not search.jobs:
+                    continue  # its thread will look again, or another one was here
+                search.running = True
+                jobs = list(search.jobs)
+                search.jobs.clear()
+            try:
+                search.work(jobs)
+            except Exception as error:  # a defect in one stream's search must not stop everyone's
+                lost = sum(job.settle(None) for job in jobs if isinstance(job, Final))
+                self.degraded(max(1, lost), "failed", repr(error))
+            with self._work:
+                search.running = False
+                if search.jobs:
+                    self._urgent.append(search)
+                    self._work.notify()
+
+    def _watch(self) -> None:
+        while True:
+            with self._due:
+                if self._stopping:
+                    return
+                if not self._waiting:
+                    self._due.wait()
+                    continue
+                left = self._waiting[0][0] - monotonic()
+                if left > 0:
+                    self._due.wait(left)
+                    continue
+                _, _, pending = heapq.heappop(self._waiting)
+            try:
+                missing = pending.give_up()
+            except Exception as error:  # one answer's defect must not leave all others without a deadline
+                self.degraded(1, "failed", repr(error))
+                continue
+            if missing:
+                self.degraded(missing, "deadline")
