@@ -14,8 +14,10 @@ from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
 
 PACKAGES = (
-    # the synthesiser, its Russian data and voices (Debian component non-free)
+    # the synthesiser, its languages and voices (Debian component non-free)
     "rhvoice-russian",
+    "rhvoice-ukrainian",
+    "rhvoice-kyrgyz",
     "librhvoice-core7",
     "librhvoice5",
     "libsonic0",
@@ -26,6 +28,8 @@ PACKAGES = (
     "libtinfo6",
     # recorded speech
     "festvox-ru",
+    "tuxpaint-stamps-default",
+    "klettres-data",
     "asterisk-core-sounds-ru",
     "asterisk-core-sounds-ru-wav",
     # text

@@ -1,6 +1,6 @@
 """The RHVoice synthesiser through its C library: text in, int16 samples out.
 
-One engine per process; no sample-rate conversion and no choice of speakers here.
+One engine per process; no sample-rate conversion here, and the choice of voices is in `speakers`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_acoustic.data.errors import TrainingDataError
-
-# Voices whose licence allows models to be trained on them and shipped (LGPL-2.1+, CC-BY-SA-4.0).
-FREE_VOICES = ("Aleksandr", "Aleksandr-hq", "Anna", "Elena", "Irina")
-# Voices under CC-BY-NC-ND: for private evaluation only, never for training, never committed.
-EVALUATION_VOICES = ("Pavel", "Victoria")
 
 _LIBRARIES = ("libsonic.so.0", "libRHVoice_core.so.7", "libRHVoice.so.5")
 _RATE_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
@@ -117,7 +112,7 @@ class RHVoice:
             pitch: -1 (lowest) to 1.
 
         Returns:
-            int16 samples [n] at `sample_rate` (24 kHz for these voices).
+            int16 samples [n] at `sample_rate`, which depends on the folder's configuration.
 
         Raises:
             RuntimeError: the engine refused the text or the voice.

@@ -21,7 +21,8 @@ from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.festival import VOICE, Festival
 from tritone_acoustic.data.festival_files import restore
 from tritone_acoustic.data.pool import PoolWriter
-from tritone_acoustic.data.rhvoice import FREE_VOICES, RHVoice
+from tritone_acoustic.data.rhvoice import RHVoice
+from tritone_acoustic.data.speakers import VOICES, VoiceDraw
 from tritone_acoustic.data.stretch import Stretcher
 from tritone_acoustic.data.texts import TextSampler
 
@@ -83,6 +84,7 @@ class Speaker:
     ) -> None:
         self._rng = random.Random(seed)  # noqa: S311  (no secrets)
         self._engine = RHVoice(voices)
+        self._draw_voice = VoiceDraw(voices)
         self._texts = TextSampler(texts, self._rng)
         self._stretch = Stretcher(voices)
         self._festival: Festival | None = None
@@ -117,7 +119,7 @@ class Speaker:
 
     def _with_rhvoice(self, sentence: str, voice: str) -> NDArray[np.int16]:
         rng = self._rng
-        wide = self._engine.speak(sentence, voice, rng.uniform(*RATE), rng.uniform(*PITCH))
+        wide = self._engine.speak(VOICES[voice].read(sentence), voice, rng.uniform(*RATE), rng.uniform(*PITCH))
         return resample(wide, self._engine.sample_rate, rng.uniform(*WARP))
 
     def utterance(self) -> tuple[str, str, NDArray[np.int16]]:
@@ -130,7 +132,7 @@ class Speaker:
         while True:
             sentence, label = self._texts.draw()
             engine = self._ready_festival() if rng.random() < self._festival_share else None
-            voice = rng.choice(FREE_VOICES) if engine is None else VOICE
+            voice = self._draw_voice(rng) if engine is None else VOICE
             try:
                 samples = self._with_festival(engine, sentence) if engine else self._with_rhvoice(sentence, voice)
             except RuntimeError:

@@ -120,6 +120,9 @@ class Run:
             torch.backends.cudnn.benchmark = True
         self._store = AudioStore(options.capacity_hours, self._device)
         self._store.add_clips(read_set(paths.sets / "festvox_train"))
+        for name in ("stamps_train", "letters_train"):  # older bundles lack them
+            if (paths.sets / f"{name}.tsv").exists():
+                self._store.add_clips(read_set(paths.sets / name))
         self._sets: dict[str, list[Clip]] = {
             name: read_set(paths.sets / name) for name in ("synthetic_dev", "festvox_dev")
         }
