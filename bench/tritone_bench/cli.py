@@ -9,8 +9,10 @@ from typing import Any
 COMMANDS = {
     "capacity": ("tritone_bench.capacity", "find how many live streams a service carries"),
     "load": ("tritone_bench.load", "hold a load and report it"),
+    "overload": ("tritone_bench.overload", "offer more calls than fit: latency of the admitted, refusals, losses"),
     "roof": ("tritone_bench.roof", "measure an engine alone, without a server"),
-    "engine": ("tritone_bench.engine", "examine the GPU engine: correctness, kernels, speed of every batch size"),
+    "engine": ("tritone_bench.engine_run", "time an engine alone at every batch size, against what the machine can do"),
+    "kernels": ("tritone_bench.engine", "examine the torch engine on a GPU: correctness, kernels, profile"),
     "accuracy": ("tritone_bench.accuracy.command", "words right and wrong, delays and cost, decoder by decoder"),
     "compare": ("tritone_bench.compare", "put two runs side by side"),
     "plan": ("tritone_bench.plan", "hosts, memory, network and cost for many streams"),

@@ -16,10 +16,31 @@ from typing import Any
 
 import torch
 
-from tritone_bench import engine_checks, engine_timing
+from tritone_bench import (
+    engine_checks,
+    engine_device,
+    engine_fp8,
+    engine_timing,
+    engine_trained,
+    engine_vector,
+    engine_verdict,
+)
 from tritone_bench.engine_setup import make_engine, say, t_one_weights
 
-SECTIONS = ("parity", "kernels", "independence", "ladder", "profile", "naive", "slots", "sweep")
+SECTIONS = (
+    "parity",
+    "kernels",
+    "independence",
+    "trained",
+    "fp8",
+    "vector",
+    "ladder",
+    "ceilings",
+    "profile",
+    "naive",
+    "slots",
+    "sweep",
+)
 SLOTS = 4096
 
 
@@ -28,14 +49,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sections", default="parity,independence,ladder", help=f"of {', '.join(SECTIONS)}")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the JSON of each section")
     parser.add_argument("--parity", type=Path, default=Path("tests/fixtures/parity"), help="folder of the fixture")
+    parser.add_argument("--model", type=Path, default=Path("models/default"), help="folder of a trained model")
+    parser.add_argument("--audio", type=Path, default=Path("tests/audio"), help="folder of 8 kHz WAV files")
     parser.add_argument("--weights-cache", type=Path, help="file that keeps the filled weights between runs")
     parser.add_argument("--seconds", type=float, default=60.0, help="give up on later parts after so long")
     parser.add_argument("--batch", type=int, default=1024, help="batch size of profile and sweep")
-    parser.add_argument("--device", default="cuda", help="cpu runs the parity section only")
+    parser.add_argument("--device", default="cuda", help="cpu runs the sections parity and trained only")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the sections; the exit status is 1 if one of them failed."""
+    """Run the sections; the exit status is 1 if one of them failed, was skipped or found what must not be."""
     begin = time.perf_counter()
     args.out.mkdir(parents=True, exist_ok=True)
     weights = t_one_weights(args.parity, args.weights_cache)
@@ -56,11 +79,15 @@ def run(args: argparse.Namespace) -> int:
     def profiles() -> Any:
         return {str(size): engine_timing.profile(shared(), size) for size in dict.fromkeys((args.batch, 64, 1))}
 
-    options = {"device": "cpu"} if args.device == "cpu" else {}
+    device: str = args.device
     table: dict[str, Callable[[], Any]] = {
-        "parity": lambda: engine_checks.parity(weights, args.parity, **options),
+        "parity": lambda: engine_checks.parity(weights, args.parity, device=device),
         "kernels": lambda: engine_checks.kernels(weights),
         "independence": lambda: engine_checks.independence(weights),
+        "trained": lambda: engine_trained.trained(args.model, args.audio, device=device),
+        "fp8": lambda: engine_fp8.fp8(weights, args.parity, args.model, args.audio),
+        "vector": lambda: engine_vector.vector(weights, args.parity),
+        "ceilings": lambda: engine_device.ladder_against_ceilings(shared(), engine_timing.LADDER),
         "ladder": lambda: engine_timing.ladder(shared(), SLOTS),
         "profile": profiles,
         "naive": lambda: engine_timing.naive(weights),
@@ -70,12 +97,16 @@ def run(args: argparse.Namespace) -> int:
     failed = False
     for name in args.sections.split(","):
         if time.perf_counter() - begin > args.seconds:
-            say(f"{name}: skipped, time is up")
+            failed = True
+            say(f"FAILED {name}: skipped, time is up")
             continue
         say(f"-- {name}")
         started = time.perf_counter()
         try:
             result = table[name]()
+            for complaint in engine_verdict.complaints(name, result):
+                failed = True
+                say(f"FAILED {name}: {complaint}")
         except Exception:
             failed = True
             result = {"failed": traceback.format_exc()[-3000:]}

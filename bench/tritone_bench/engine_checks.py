@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,13 @@ SCRATCH = {"expand": frozenset({"work.wide"})}
 convolution module) has its product fill it first. All other memory is compared, so that stray writes show."""
 
 
-def parity(weights: dict[str, Any], fixture: Path, **options: Any) -> dict[str, Any]:
+def parity(
+    weights: dict[str, Any], fixture: Path, make: Callable[..., Any] = make_engine, **options: Any
+) -> dict[str, Any]:
     """Run the fixture's 8 chunks; two streams in a batch with two others."""
     with np.load(fixture / "t_one_reference.npz") as arrays:
         signal, expected = arrays["signal"], arrays["logprobs"]
-    engine = make_engine(weights, 16, (1, 8), **options)
+    engine = make(weights, 16, (1, 8), **options)
     others = speech(2, len(signal), seed=1)
     rng = np.random.default_rng(2)
     slots = np.array([11, 3, 7, 0], np.int32)
@@ -48,7 +51,7 @@ def parity(weights: dict[str, Any], fixture: Path, **options: Any) -> dict[str, 
         got = np.empty((4, 10, 35), np.float32)
         got[order] = engine.step(rows, slots[order], np.full(4, index == 0))
         error = np.abs(got[:2] - expected[index])
-        worst = max(worst, _largest(error))
+        worst = max(worst, largest(error))
         total.append(float(error.mean()))
         same = got[:2].argmax(2) == expected[index].argmax(2)
         equal += int(same.sum())
@@ -94,7 +97,7 @@ class Compared:
             for key, value in self._memory.items():
                 if key in SCRATCH.get(name, ()):
                     continue
-                worst = _largest((ours[key].double() - value.double()).abs().cpu().numpy())
+                worst = largest((ours[key].double() - value.double()).abs().cpu().numpy())
                 if worst > 0:
                     seen = self.found[name]
                     seen[key] = max(worst, seen.get(key, 0.0))
@@ -129,28 +132,33 @@ def kernels(weights: dict[str, Any]) -> dict[str, Any]:
     return compared.found
 
 
-def independence(weights: dict[str, Any], sizes: tuple[int, ...] = (1, 8, 64, 1024), **options: Any) -> dict[str, Any]:
+def independence(
+    weights: dict[str, Any],
+    sizes: tuple[int, ...] = (1, 8, 64, 1024),
+    make: Callable[..., Any] = make_engine,
+    **options: Any,
+) -> dict[str, float]:
     """Compare streams in the largest batch with the same streams in smaller ones, and with other slots."""
-    chunks, largest = 6, sizes[-1]
-    signal = speech(largest, chunks, seed=4)
-    engine = make_engine(weights, 2 * largest, sizes, **options)
-    slots = np.random.default_rng(5).permutation(2 * largest)[:largest].astype(np.int32)
-    together = [engine.step(signal[i], slots, np.full(largest, i == 0)).copy() for i in range(chunks)]
+    chunks, top = 6, sizes[-1]
+    signal = speech(top, chunks, seed=4)
+    engine = make(weights, 2 * top, sizes, **options)
+    slots = np.random.default_rng(5).permutation(2 * top)[:top].astype(np.int32)
+    together = [engine.step(signal[i], slots, np.full(top, i == 0)).copy() for i in range(chunks)]
     found = {}
     for size in sizes[:-1]:
-        streams = np.arange(size, dtype=np.int32) + largest // 4
+        streams = np.arange(size, dtype=np.int32) + top // 4
         errors = []
         for i in range(chunks):
             got = engine.step(signal[i, streams], streams[::-1].copy(), np.full(size, i == 0))
-            errors.append(_largest(np.abs(got - together[i][streams])))
+            errors.append(largest(np.abs(got - together[i][streams])))
         found[f"batch_{size}"] = max(errors)
-    repeated = [engine.step(signal[i], slots[::-1].copy(), np.full(largest, i == 0)).copy() for i in range(chunks)]
-    found["other_slots"] = max(_largest(np.abs(a - b)) for a, b in zip(together, repeated, strict=True))
+    repeated = [engine.step(signal[i], slots[::-1].copy(), np.full(top, i == 0)).copy() for i in range(chunks)]
+    found["other_slots"] = max(largest(np.abs(a - b)) for a, b in zip(together, repeated, strict=True))
     listed = ", ".join(f"{name} {error:.1e}" for name, error in found.items())
-    say(f"independence, against a batch of {largest}: {listed}")
+    say(f"independence, against a batch of {top}: {listed}")
     return found
 
 
-def _largest(error: NDArray[Any]) -> float:
+def largest(error: NDArray[Any]) -> float:
     """Return the largest error; one that is not a number counts as infinite, since ``max`` would pass over it."""
     return float(np.where(np.isnan(error), np.inf, error).max(initial=0.0))

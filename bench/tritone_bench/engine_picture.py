@@ -33,7 +33,11 @@ def draw(folder: Path, batch: int = 1024) -> str:
     series = [Series("engine", ours, "s3"), Series("naive", theirs, "alt")]
     x = logarithmic([at for at, _ in ours + theirs])
     y = logarithmic([rate for _, rate in ours + theirs])
-    chart = lines(series, x, y, "batch size", "chunks/s")
+    return stand_alone(lines(series, x, y, "batch size", "chunks/s"))
+
+
+def stand_alone(chart: str) -> str:
+    """Return a chart of report/svg.py as a file of its own, with its style and background inside."""
     head = '<svg xmlns="http://www.w3.org/2000/svg" '
     background = '<rect width="100%" height="100%" style="fill:var(--bg)"/>'
     first, rest = chart.replace("<svg ", head, 1).split(">", 1)

@@ -33,7 +33,7 @@ def ladder(engine: Any, slots: int, seconds: float = 0.6) -> dict[str, Any]:
             begin = time.perf_counter()
             engine.step(batch, rows, old)
             wall.append(time.perf_counter() - begin)
-        flight = _in_flight(runner, batch, rows, old, seconds / 3)
+        flight = in_flight(runner, batch, rows, old, seconds / 3)
         per_batch = device["mean_us"] * 1e-6
         entry = {
             **device,
@@ -42,7 +42,7 @@ def ladder(engine: Any, slots: int, seconds: float = 0.6) -> dict[str, Any]:
             "least_gbs": (size * STATE_BYTES_PER_CHUNK + WEIGHT_BYTES) / per_batch / 1e9,
             "step_p50_us": 1e6 * float(np.percentile(wall, 50)),
             "step_p99_us": 1e6 * float(np.percentile(wall, 99)),
-            "two_in_flight_chunks_per_s": flight,
+            "twoin_flight_chunks_per_s": flight,
         }
         results[str(size)] = entry
         say(
@@ -185,7 +185,7 @@ def _replay_times(runner: Any, size: int, seconds: float) -> dict[str, float]:
     }
 
 
-def _in_flight(runner: Any, signal: Any, slots: Any, fresh: Any, seconds: float) -> float:
+def in_flight(runner: Any, signal: Any, slots: Any, fresh: Any, seconds: float) -> float:
     """Return chunks/s with the host filling one staging area while the device works on the other."""
     waiting = runner.submit(signal, slots, fresh)
     done, begin = 0, time.perf_counter()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from tritone_backend.engines.torch_gpu import TorchEngine
-from tritone_bench.engine_checks import Compared, _largest
+from tritone_bench.engine_checks import Compared, largest
 from tritone_bench.engine_timing import HISTORY_CHUNKS, settle
 
 from tests.backend.torch_gpu.conftest import SMALL, random_network, samples, spec_of
@@ -51,8 +51,8 @@ def test_a_wrong_output_and_a_stray_write_are_differences(options, found):
 
 
 def test_a_result_that_is_not_a_number_is_an_infinite_error():
-    assert _largest(np.array([0.1, np.nan])) == np.inf
-    assert _largest(np.array([0.1, 0.2])) == 0.2
+    assert largest(np.array([0.1, np.nan])) == np.inf
+    assert largest(np.array([0.1, 0.2])) == 0.2
 
 
 def test_streams_are_timed_with_their_history_full(tmp_path):
