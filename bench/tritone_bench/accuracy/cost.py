@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
@@ -64,18 +62,3 @@ class Clock:
                     times = process.cpu_times()
                     found[process.pid] = times.user + times.system
         return found
-
-
-_FILE = re.compile(r'^\s*(onnx|language_model)\s*=\s*"([^"]+)"', re.MULTILINE)
-
-
-def model_mib(folder: Path, *, with_language_model: bool) -> float:
-    """Size in MiB of the network that a model's ``model.toml`` names, and of its language model; 0 when unseen."""
-    try:
-        named = dict(_FILE.findall((folder / "model.toml").read_text(encoding="utf-8")))
-    except OSError:
-        return 0.0
-    if not with_language_model:
-        named.pop("language_model", None)
-    sizes = [path.stat().st_size for name in named.values() if (path := folder / str(name)).is_file()]
-    return sum(sizes) / 2**20

@@ -14,16 +14,16 @@ from pathlib import Path
 from tritone_bench import machine, results
 from tritone_bench.accuracy import decoders, pages, peer, record, sets, streaming
 from tritone_bench.accuracy.command import chosen_sets
-from tritone_bench.accuracy.cost import Clock, model_mib
+from tritone_bench.accuracy.cost import Clock
 from tritone_bench.accuracy.delays import Delays
 from tritone_bench.accuracy.record import Record, System
 from tritone_bench.errors import BenchError
 from tritone_bench.fleet import Interrupted
 from tritone_bench.screen import Screen, out
-from tritone_bench.service import Service, service_at
 from tritone_bench.usage import UsageMeter, total_cores
 
 LEAST_PACED_WORDS = 3
+LATE_FINALS = "tritone_degraded_total"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,12 +39,13 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing is left running
     if args.peer:
         peer.check()
-    wanted = decoders.parse(args.decoders, args.server)
+    wanted = decoders.parse(args.decoders, args.server, str(args.model))
     chosen = chosen_sets(args)
     kept = _Run(args, screen, chosen)
     try:
         try:
-            kept.services(wanted)
+            for name in wanted:
+                kept.decoder(name)
             if args.peer:
                 kept.peer()
         except (BenchError, KeyboardInterrupt) as error:
@@ -94,44 +95,38 @@ class _Run:
             sets={one.name: one.title for one in chosen},
         )
 
-    def services(self, wanted: Sequence[decoders.Decoder]) -> None:
-        """Start, or find, the service with each decoder and let it hear everything."""
-        waiting = list(wanted)
-        while waiting:
-            decoder = waiting.pop(0)
-            with (
-                decoders.serving(decoder, self._args, self._screen.say) as (host, port, metrics_port, options),
-                service_at(host, port, metrics_port, options, self._screen.say) as service,
-            ):
-                self._hear(decoder, service)
-                waiting += decoder.more(service)
-
-    def _hear(self, decoder: decoders.Decoder, service: Service) -> None:
-        clock = Clock(service.root)
-        heard = streaming.recognise(
-            service.address, self._clips, self._args.streams, paced=False, progress=self._progress(decoder.name)
-        )
-        folder = Path(service.parameters.get("model", "-"))
-        cost = clock.cost(
-            sum(clip.seconds for clip in self._clips), model_mib(folder, with_language_model=decoder.name != "greedy")
-        )
-        memory = UsageMeter(service.root, "").memory_mib
-        system = System(decoder.name, decoder.about, heard, cost, memory_mib=memory)
+    def decoder(self, name: str) -> None:
+        """Let a service with a decoder hear everything for its words, then a part at a call's pace for the delays."""
+        args, say = self._args, self._screen.say
+        say(f"{name}: {len(self._clips)} clips")
+        with decoders.service(name, args, say, patient=True) as service:
+            clock = Clock(service.root)
+            heard = streaming.recognise(
+                service.address, self._clips, args.streams, paced=False, progress=self._progress(name)
+            )
+            folder = Path(service.parameters.get("model", "-"))
+            size = decoders.model_mib(folder, with_language_model=name != "greedy")
+            cost = clock.cost(sum(clip.seconds for clip in self._clips), size)
+            memory = UsageMeter(service.root, "").memory_mib
+            self.record.settings.setdefault("model", folder.name)
+            self.record.settings.setdefault("engine", service.parameters.get("engine", "") or service.ready_line)
+        system = System(name, decoders.ABOUT[name], heard, cost, memory_mib=memory)
         self.systems.append(system)
-        paced = _paced(self._sets, self._args.paced, self._args.seed)
-        if paced:
-            system.delays = Delays()
+        paced = _paced(self._sets, args.paced, args.seed)
+        if not paced:
+            return
+        with decoders.service(name, args, say, patient=False) as service:
             said = streaming.recognise(
                 service.address,
                 paced,
-                self._args.paced_streams,
+                args.paced_streams,
                 paced=True,
-                progress=self._progress(f"{decoder.name} at a call's pace"),
+                progress=self._progress(f"{name} at a call's pace"),
             )
-            for one in said.values():
-                system.delays.add(one.shown)
-        self.record.settings.setdefault("model", folder.name)
-        self.record.settings.setdefault("engine", service.parameters.get("engine", "") or service.ready_line)
+            system.late_finals = UsageMeter(None, service.metrics_url).counters().get(LATE_FINALS)
+        system.delays = Delays()
+        for one in said.values():
+            system.delays.add(one.shown)
 
     def peer(self) -> None:
         """Let the peer hear the same, or a part of it."""

@@ -32,6 +32,7 @@ class System:
         cost: of all of it.
         delays: of the paced clips; None when there were none.
         memory_mib: of its processes; None when out of sight.
+        late_finals: phrases of the paced clips that stayed greedy because the search was late; None when unknown.
     """
 
     name: str
@@ -40,6 +41,7 @@ class System:
     cost: Cost
     delays: Delays | None = None
     memory_mib: float | None = None
+    late_finals: float | None = None
 
 
 @dataclass
@@ -199,6 +201,7 @@ def described(system: System) -> dict[str, Any]:
         "cpu_s_per_hour": system.cost.cpu_per_hour,
         "realtime_factor": system.cost.realtime_factor,
         "memory_mib": system.memory_mib,
+        "late_finals": system.late_finals,
         "delays": system.delays.summary() if system.delays else {},
         "delay_curves": system.delays.curves() if system.delays else {},
     }
