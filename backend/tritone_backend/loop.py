@@ -108,7 +108,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
     def note_unread(self, stream_id: int, error: StreamError) -> None:
         """Count, from any thread, a request that was rejected before it could be submitted."""
-        self._unread.append((stream_id, error))
+        # Without its traceback, whose frames hold the request: megabytes that nobody needs until the next tick.
+        self._unread.append((stream_id, error.with_traceback(None)))
 
     def stop(self) -> None:
         """Finish what is queued, then end the thread."""
