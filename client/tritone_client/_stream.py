@@ -188,6 +188,7 @@ class Stream:
         patience = _waiting.Patience(self._timeouts.resume)
         faults = 0
         await self._part(cause)
+        self._transports = self._health.order(self._transports)  # not first to where it was just lost
         while True:
             self._health.look(self._transports)
             retry_after_s = 0.0
