@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo serve test lint audit fuzz chaos format train-data train repository clean
+.PHONY: help demo serve test lint audit fuzz chaos format train-data train repository gpu-host clean
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ train-data: $(VENV)/.dev  ## fetch voices and texts, and bundle them for the tra
 
 train: $(VENV)/.dev  ## train the default model on this machine's GPU from data/bundle
 	$(BIN)/python -m tritone_acoustic.training train
+
+gpu-host: $(VENV)/.dev  ## pack what a GPU machine without a network lacks into data/gpu-host, for bench/serve_gpu.sh
+	$(BIN)/python scripts/pack_gpu_host.py
 
 clean:  ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache

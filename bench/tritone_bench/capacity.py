@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from tritone_bench import perf_analyzer, rates
+from tritone_bench.errors import UsageError
 from tritone_bench.limits import limiting_stage
 from tritone_bench.screen import out, summary
 from tritone_bench.search import FULL, QUICK, Outcome, find_capacity
@@ -24,6 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     add_options(parser)
     parser.add_argument(
+        "--first", type=int, default=0, metavar="N", help="streams to begin with (default: a low guess)"
+    )
+    parser.add_argument(
         "--request-rate-range",
         metavar="START:END:STEP",
         help="instead of searching, measure these request rates and print the published table",
@@ -41,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         BenchError: there is no result, or none that may be believed.
     """
+    if args.first < 0:
+        raise UsageError(f"--first {args.first} is not a number of streams")
     if args.perf_analyzer:
         return perf_analyzer.run(args)
     if args.request_rate_range:
@@ -55,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 def _search(ready: Session) -> None:
     found = Outcome(levels=ready.run.levels)
     # A stream alone takes reference_ms of every 300 ms; batches do better, so this is a low guess to double from.
-    guess = max(2, round(0.25 * 300.0 / max(ready.run.reference_ms, 0.1)))
+    guess = ready.args.first or max(2, round(0.25 * 300.0 / max(ready.run.reference_ms, 0.1)))
     effort = QUICK if ready.args.quick else FULL
     try:
         find_capacity(ready.bench, effort, guess, ready.max_streams, ready.args.max_lag, ready.screen.level, found)

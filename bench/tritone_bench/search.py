@@ -17,6 +17,7 @@ from tritone_bench.usage import UsageMeter, total_cores
 SETTLE_TIMEOUT_S = 30.0
 RECOVERY_S = 4.5
 MAX_CONFIRMATIONS = 4
+STARTS_PER_S = 2500.0
 DISTURBED = 0.15
 """Share of the cores taken by other programs above which a failure is tried once more."""
 
@@ -183,7 +184,8 @@ def find_capacity(
         return level
 
     def once(step: str, streams: int, seconds: float) -> Level:
-        load = Load(streams, effort.warm_s, seconds, effort.ramp_s)
+        more = max(0.0, streams / STARTS_PER_S - effort.ramp_s)  # calls begin one after the other in life, too
+        load = Load(streams, effort.warm_s + more, seconds, effort.ramp_s + more)
         try:
             level, report = bench.measure(load)
         except Interrupted as interruption:

@@ -57,6 +57,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--model", metavar="NAME|DIR", help="model of a service started here")
     add("--engine", help="engine of a service started here")
     add("--threads", type=int, metavar="N", help="CPU threads of a service started here")
+    add("--instances", type=int, metavar="N", help="processes of a service started here that share the streams")
+    add("--admission", metavar="RULE", help="how a service started here admits streams: measured, slots")
     add(
         "--roof", type=float, default=0.0, metavar="N", help="chunks/s of the engine alone, where it cannot be measured"
     )
@@ -226,12 +228,17 @@ def default_slots(facts: Mapping[str, str]) -> int:
 
 def serve_options(args: argparse.Namespace, slots: int) -> list[str]:
     """Options of `tritone serve` for a service started here."""
-    return ["--max-streams", str(slots), *_engine_options(args)]
+    return ["--max-streams", str(slots), *_engine_options(args), *_given(args, "instances", "admission")]
 
 
 def _engine_options(args: argparse.Namespace) -> list[str]:
+    return _given(args, "model", "engine", "threads")
+
+
+def _given(args: argparse.Namespace, *names: str) -> list[str]:
+    """Those options that somebody gave, to be passed on."""
     options = []
-    for name in ("model", "engine", "threads"):
+    for name in names:
         value = getattr(args, name)
         if value is not None:
             options += [f"--{name}", str(value)]
