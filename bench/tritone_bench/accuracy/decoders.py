@@ -30,12 +30,16 @@ _NAMED = re.compile(r'^\s*(onnx|language_model)\s*=\s*"([^"]+)"', re.MULTILINE)
 _WEIGHTS = re.compile(r"^\s*(lm_weight|unit_bonus)\s*=.*\n?", re.MULTILINE)
 _SAYS_NOTHING = """\\data\\
 ngram 1=4
+ngram 2=1
 
 \\1-grams:
--1\t<unk>
--99\t<s>
+-1\t<unk>\t0
+-99\t<s>\t0
 -1\t</s>
--1\tа
+-1\tа\t0
+
+\\2-grams:
+-1\t<s> а
 
 \\end\\
 """

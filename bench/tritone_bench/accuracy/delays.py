@@ -18,19 +18,21 @@ class Delays:
     """Delays of words, in milliseconds from the end of the spoken word, and the life of shown words.
 
     Attributes:
-        first: to the first event that shows the whole word, partial or final.
+        seen: to the first event that shows the word in the spelling that the last partial had, or to its final.
+        right: to the first event that shows it as its final does.
         final: to the final that holds it.
         closed: of each phrase, from the end of its last word to its final.
-        unseen: words that no partial showed before their final.
+        respelt: words that no partial showed as their final does.
         settled: words that two partials in a row showed.
         changed: of them, those that a later partial took back.
         changed_by_final: of them, those that only the final took back.
     """
 
-    first: list[float] = field(default_factory=list)
+    seen: list[float] = field(default_factory=list)
+    right: list[float] = field(default_factory=list)
     final: list[float] = field(default_factory=list)
     closed: list[float] = field(default_factory=list)
-    unseen: int = 0
+    respelt: int = 0
     settled: int = 0
     changed: int = 0
     changed_by_final: int = 0
@@ -51,14 +53,14 @@ class Delays:
         self._changes(partials, final)
 
     def _delays(self, partials: Sequence[Shown], final: Shown) -> None:
-        seen: dict[int, float] = {}
-        for partial in partials:
-            for pair in align(final.words, partial.words):
-                if pair.kind == "equal":
-                    seen.setdefault(pair.reference, partial.arrived_s)
+        last = partials[-1].words if partials else ()
+        stood_for = {pair.reference: pair.hypothesis for pair in align(final.words, last) if pair.hypothesis >= 0}
+        right, seen = _first_shown(final.words, partials), _first_shown(last, partials)
         for index, end in enumerate(final.ends):
-            self.unseen += index not in seen
-            self.first.append(1e3 * (seen.get(index, final.arrived_s) - end))
+            self.respelt += index not in right
+            at_all = seen.get(stood_for.get(index, -1), final.arrived_s)
+            self.seen.append(1e3 * (min(at_all, right.get(index, at_all)) - end))
+            self.right.append(1e3 * (right.get(index, final.arrived_s) - end))
             self.final.append(1e3 * (final.arrived_s - end))
         if final.ends:
             self.closed.append(1e3 * (final.arrived_s - final.ends[-1]))
@@ -83,28 +85,40 @@ class Delays:
 
     def summary(self) -> dict[str, float]:
         """The numbers for a table; empty when no word was timed."""
-        if not self.first:
+        if not self.final:
             return {}
-        first, final = np.asarray(self.first), np.asarray(self.final)
+        seen, right, final = np.asarray(self.seen), np.asarray(self.right), np.asarray(self.final)
         return {
-            "words": len(first),
-            "first_p50_ms": float(np.percentile(first, 50)),
-            "first_p95_ms": float(np.percentile(first, 95)),
+            "words": len(final),
+            "seen_p50_ms": float(np.percentile(seen, 50)),
+            "seen_p95_ms": float(np.percentile(seen, 95)),
+            "right_p50_ms": float(np.percentile(right, 50)),
+            "right_p95_ms": float(np.percentile(right, 95)),
             "final_p50_ms": float(np.percentile(final, 50)),
             "final_p95_ms": float(np.percentile(final, 95)),
             "closed_p50_ms": float(np.percentile(self.closed, 50)),
             "closed_p95_ms": float(np.percentile(self.closed, 95)),
-            "only_in_final_percent": 100.0 * self.unseen / len(first),
+            "respelt_by_final_percent": 100.0 * self.respelt / len(final),
             "settled_words": self.settled,
             "changed_later_percent": 100.0 * self.changed / max(1, self.settled),
             "changed_by_final_percent": 100.0 * self.changed_by_final / max(1, self.settled),
         }
 
     def curves(self) -> dict[str, list[list[float]]]:
-        """Points [milliseconds, per cent of words seen by then] of both delays."""
-        if not self.first:
-            return {"first": [], "final": []}
+        """Points [milliseconds, per cent of words by then] of the delays; empty when no word was timed."""
+        if not self.final:
+            return {}
         return {
             name: [[round(float(np.percentile(values, share)), 1), float(share)] for share in CURVE]
-            for name, values in (("first", self.first), ("final", self.final))
+            for name, values in (("seen", self.seen), ("right", self.right), ("final", self.final))
         }
+
+
+def _first_shown(words: Sequence[str], partials: Sequence[Shown]) -> dict[int, float]:
+    """When a partial first showed each of these words in its place, by index; those never shown are left out."""
+    found: dict[int, float] = {}
+    for partial in partials:
+        for pair in align(words, partial.words):
+            if pair.kind == "equal":
+                found.setdefault(pair.reference, partial.arrived_s)
+    return found

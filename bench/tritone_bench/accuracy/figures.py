@@ -17,7 +17,7 @@ def all_figures(record: Record) -> dict[str, tuple[str, str, str]]:
         title = f"Words wrong: {name}, {scores[0].clips} clips"
         found[f"wer-{_file(name)}"] = (title, _wer(scores), record.sets[name])
     for system in record.systems:
-        if system["delay_curves"].get("first"):
+        if system["delay_curves"]:
             title = f"From the end of a spoken word to the screen: {system['name']}"
             note = "Streams at a call's pace. The end of a word is the one that its final tells."
             found[f"delays-{_file(system['name'])}"] = (title, _delays(system["delay_curves"]), note)
@@ -52,11 +52,11 @@ def _delays(curves: dict[str, list[list[float]]]) -> str:
     # The last two per cent are left to the table: one word of a minute would flatten the rest.
     points = {name: [(ms, share) for ms, share in curve if share <= 98] for name, curve in curves.items()}
     series = [
-        svg.Series("first", points["first"], "s3", dots=False),
-        svg.Series("final", points["final"], "alt", dots=False),
+        svg.Series(name, points[key], style, dots=False)
+        for key, name, style in (("seen", "seen", "s3"), ("right", "as final", "s1"), ("final", "final", "alt"))
     ]
     x = linear([ms for curve in points.values() for ms, _ in curve] + [0.0], zero=False)
-    return svg.lines(series, x, linear([0.0, 100.0]), "ms after the end of the word", "% of words seen, words final")
+    return svg.lines(series, x, linear([0.0, 100.0]), "ms after the end of the word", "% of words")
 
 
 def _reliability(scores: list[Score]) -> str:
