@@ -46,7 +46,13 @@ sys.exit(status)
 
 
 class Served:
-    """`tritone serve` over the real model, with an engine that can be told to fail, behind a proxy."""
+    """`tritone serve` over the real model, with an engine that can be told to fail, behind a proxy.
+
+    Attributes:
+        prefix: what the command is run under.
+    """
+
+    prefix: tuple[str, ...] = ()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -78,16 +84,16 @@ class Served:
         """Start and wait until it is ready."""
         arguments = [str(self.repository), str(self.folder / "run"), str(self.grpc_port), str(self.metrics_port)]
         arguments += [str(find_model("default")), str(SLOTS), str(IDLE_S)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        command = [*self.prefix, sys.executable, "-c", PROGRAM, *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "ready" in line, line
-        threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True).start()
+        self.reader = threading.Thread(target=self._read, args=(self.process.stdout,), daemon=True)
+        self.reader.start()
 
     def _read(self, stream) -> None:
-        with contextlib.suppress(ValueError):
+        with stream:
             self.lines.extend(stream)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
@@ -98,6 +104,8 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait(10)
+        finally:
+            self.reader.join(5)
 
     def server(self) -> psutil.Process:
         return next(p for p in self._family() if p.name() == "tritonserver")
