@@ -16,13 +16,15 @@ _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 """Device files of an NVIDIA driver, on Linux and on Windows' Linux: a look costs less than loading PyTorch."""
 
 
-def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]:
+def create_engine(name: str, model: Path, *, threads: int, max_batch: int = 0, spin: bool = True) -> tuple[Engine, str]:
     """Create an engine for a model folder.
 
     Args:
         name: one of ``ENGINES``.
         model: folder with ``model.toml``.
         threads: CPU threads for the network; 0 lets the engine decide.
+        max_batch: no batch will be larger, so that a GPU engine is ready sooner; 0: the engine's own limit.
+        spin: wait for a GPU on a busy core; not where other processes need the cores.
 
     Returns:
         The engine and one line that says which it is and why.
@@ -37,7 +39,7 @@ def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]
     if name == "onnxruntime":
         return _onnxruntime(spec, threads), "onnxruntime (asked for)"
     if name == "torch":
-        return _torch(spec), "torch (asked for)"
+        return _torch(spec, max_batch, spin), "torch (asked for)"
     if name == "tensorrt":
         return _tensorrt(spec), "tensorrt (asked for)"
     if not any(Path(device).exists() for device in _GPU_DEVICES):
@@ -46,7 +48,7 @@ def create_engine(name: str, model: Path, *, threads: int) -> tuple[Engine, str]
         why = "there is a GPU, but no PyTorch to use it: pip install 'tritone[torch]'"
     else:
         try:
-            engine, gpu = _torch(spec), _gpu_summary()
+            engine, gpu = _torch(spec, max_batch, spin), _gpu_summary()
         except BackendError as error:
             why = f"the torch engine does not work here: {error.user_message}"
         else:
@@ -62,12 +64,14 @@ def _onnxruntime(spec: AcousticSpec, threads: int) -> Engine:
     return OnnxRuntimeEngine(spec, threads=threads)
 
 
-def _torch(spec: AcousticSpec) -> Engine:
+def _torch(spec: AcousticSpec, max_batch: int, spin: bool) -> Engine:
     try:
         from tritone_backend.engines.torch_gpu import TorchEngine
+        from tritone_backend.engines.torch_gpu.engine import LADDER
     except ModuleNotFoundError as error:
         raise EngineError(f"the torch engine needs {error.name}: pip install 'tritone[torch]'") from None
-    return TorchEngine(spec)
+    ladder = LADDER if not max_batch else (*(size for size in LADDER if size < max_batch), max_batch)
+    return TorchEngine(spec, ladder=ladder, spin=spin)
 
 
 def _tensorrt(spec: AcousticSpec) -> Engine:

@@ -87,7 +87,13 @@ class StreamingService(Generic[PayloadT, ResultT]):
         )
         try:
             self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn, settings.instances)
-            engine, reason = create_engine(settings.engine, find_model(settings.model), threads=settings.threads)
+            engine, reason = create_engine(
+                settings.engine,
+                find_model(settings.model),
+                threads=settings.threads,
+                max_batch=settings.max_batch or MAX_BATCH["torch"],
+                spin=settings.instances == 1,
+            )
             spec = engine.spec
             max_batch = settings.max_batch or MAX_BATCH[engine.name]
             slots = share_of(settings.max_streams, settings.instances, args["model_instance_name"])

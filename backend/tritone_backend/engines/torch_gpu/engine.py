@@ -47,6 +47,7 @@ class TorchEngine:
         fp8: round the feed-forward expansions to 8 bits (fp8.py); off unless given or ``$TRITONE_FP8`` is 1.
         weights: parameters by public name, instead of those of the model folder.
         progress: told one line per stage of a start that takes seconds; the log unless given.
+        spin: wait for the GPU on a busy core (see Runner).
 
     Raises:
         EngineError: there is no usable GPU.
@@ -66,8 +67,10 @@ class TorchEngine:
         fp8: bool | None = None,
         weights: Mapping[str, Tensor] | None = None,
         progress: Callable[[str], None] = _LOG.info,
+        spin: bool = True,
     ) -> None:
         self.spec = spec
+        self._spin = spin
         self.timing = EngineTiming(0.0, 0.0, 0.0)
         self._device, self._ladder, self._progress = torch.device(device), tuple(ladder), progress
         on_gpu = self._device.type == "cuda"
@@ -105,7 +108,7 @@ class TorchEngine:
         pool = SlotPool.create(self.arch, slots, self._device, self._dtype)
         work = Workspace.create(self.arch, self.packed, self._ladder[-1], self._device, self._dtype)
         self.network = StepNetwork(self.arch, self.packed, work, self._make_ops(pool, work), fp8=self._fp8)
-        self._runner = Runner(self.network, slots, self._ladder, self._device, self._progress)
+        self._runner = Runner(self.network, slots, self._ladder, self._device, self._progress, spin=self._spin)
 
     @property
     def runner(self) -> Runner:

@@ -65,6 +65,7 @@ class Runner:
         ladder: rising batch sizes.
         device: ``cuda`` captures graphs; anything else calls the step directly, without padding.
         progress: told one line per batch size.
+        spin: wait for the GPU on a busy core, which is some 30 us quicker; else the core is free meanwhile.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class Runner:
         ladder: Sequence[int],
         device: torch.device,
         progress: Callable[[str], None],
+        *,
+        spin: bool = True,
     ) -> None:
         self._network, self._ladder = network, tuple(ladder)
         self._cuda = device.type == "cuda"
@@ -82,7 +85,7 @@ class Runner:
         self._graphs: dict[tuple[int, int], Any] = {}
         if self._cuda:
             self._stream = torch.cuda.Stream(device)
-            self.events = [torch.cuda.Event() for _ in range(SIDES)]
+            self.events = [torch.cuda.Event(blocking=not spin) for _ in range(SIDES)]
             self._capture(progress)
 
     @property
