@@ -19,6 +19,7 @@ from tritone_bench.accuracy.streaming import Heard
 
 FORMAT = 1
 EXAMPLES = 6
+LONG = 20  # words of a clip that is a tale rather than an example
 
 
 @dataclass
@@ -165,9 +166,9 @@ def _versus(clips: Sequence[Clip], first: System, system: System) -> Rate | None
 
 
 def _examples(clips: Sequence[Clip], counts: Sequence[Counts], system: System) -> list[Example]:
-    """The clips with most errors, those with less of them by share later; each once."""
-    worst = sorted(zip(clips, counts, strict=True), key=lambda e: (-e[1].errors, -e[1].errors / max(1, e[1].words)))
-    return [_example(clip, system.heard[clip.key]) for clip, errors in worst[:EXAMPLES] if errors.errors]
+    """The clips with most errors, those short enough to be listened to and compared first."""
+    order = sorted(zip(clips, counts, strict=True), key=lambda pair: (pair[1].words > LONG, -pair[1].errors))
+    return [_example(clip, system.heard[clip.key]) for clip, errors in order[:EXAMPLES] if errors.errors]
 
 
 def _example(clip: Clip, heard: Heard) -> Example:
