@@ -21,6 +21,7 @@ EXAMPLE = """example:
 ELSEWHERE = {
     "export": ("tritone_acoustic.cli.export", "make a model of a checkpoint"),
     "build": ("tritone_backend.models.build_cli", "build a faster form of a model for an engine"),
+    "tune": ("tritone_backend.tuning.cli", "fit decoding to a model on development data"),
 }
 """Sub-commands whose `configure` and `run` live in another package."""
 

@@ -73,6 +73,11 @@ class _Rewriter:
         self._constants = {item.name: item for item in self._graph.initializer}
         self._makers = {node.output[0]: node for node in self._graph.node}
         self._new_constants: list[Any] = []
+        inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+        shapes = {item.name: item.type.tensor_type.shape.dim for item in inferred}
+        self._widths = {
+            name: dims[3].dim_value for name, dims in shapes.items() if len(dims) == 4 and dims[3].dim_value
+        }
 
     def run(self) -> Quantised:
         groups: dict[str, list[Any]] = {}
@@ -149,6 +154,8 @@ class _Rewriter:
     def _convolution(self, node: Any, norm: Any | None) -> list[Any]:
         """Return a convolution as one product per time tap on windows along the last axis, channels innermost.
 
+        A window serves two neighbouring outputs where their number is even: half the copies, longer products.
+
         One scale per item of the batch; the batch norm that follows, if any, is folded into the weights.
         """
         make, stem = self._onnx.helper.make_node, node.name or node.output[0]
@@ -160,24 +167,39 @@ class _Rewriter:
             factor = weight / np.sqrt(variance + _attribute(norm, "epsilon", 1e-5))
             kernel, bias = kernel * factor.reshape(-1, 1, 1, 1), (bias - mean) * factor + shift
         outputs, inputs, height, width = kernel.shape
-        stride = _attribute(node, "strides", [1, 1])[0]
+        stride, across = _attribute(node, "strides", [1, 1])[0], self._widths[node.output[0]]
+        group = 2 if across % 2 == 0 else 1
+        window, step_size = (width + group - 1) * inputs, group * inputs
         integers, columns = quantise_columns(kernel.transpose(0, 2, 3, 1).reshape(outputs, -1))
         taps = integers.reshape(height, width * inputs, outputs)
+        joined = np.zeros((height, window, group, outputs), np.int8)
+        for member in range(group):
+            joined[:, member * inputs : member * inputs + width * inputs, member] = taps
+        joined = joined.reshape(height, window, group * outputs)
         nodes, u8, step = self._quantise(node.input[0], stem, [1, 2, 3])
-        nodes.append(make("Transpose", [u8], [f"{stem}.rows"], perm=[0, 2, 3, 1]))
-        shifted = [self._slice(nodes, f"{stem}.rows", f"{stem}.shift{k}", 2, k, width, 1) for k in range(width)]
-        nodes.append(make("Concat", shifted, [f"{stem}.windows"], axis=3))
+        nodes.append(make("Transpose", [u8], [f"{stem}.inner"], perm=[0, 2, 3, 1]))
+        row = self._shared(f"q8.row{stem}", np.array([0, 0, 1, -1], np.int64))
+        nodes.append(make("Reshape", [f"{stem}.inner", row], [f"{stem}.rows"]))
+        # Each window is one run of memory; a column for each offset inside the kernel would be many short ones.
+        shifted = []
+        for index in range(across // group):
+            start = index * step_size
+            shifted.append(self._slice(nodes, f"{stem}.rows", f"{stem}.window{index}", 3, start, start + window, 1))
+        nodes.append(make("Concat", shifted, [f"{stem}.windows"], axis=2))
         total = ""
         for tap in range(height):
-            rows = self._slice(nodes, f"{stem}.windows", f"{stem}.tap{tap}", 1, tap, height, stride)
-            part, matrix = f"{stem}.part{tap}", self._constant(f"{stem}.tap{tap}.q8", taps[tap])
+            end = tap - height + 1 or np.iinfo(np.int64).max
+            rows = self._slice(nodes, f"{stem}.windows", f"{stem}.tap{tap}", 1, tap, end, stride)
+            part, matrix = f"{stem}.part{tap}", self._constant(f"{stem}.tap{tap}.q8", joined[tap])
             nodes.append(make("MatMulInteger", [rows, matrix, self._zero()], [part]))
             if total:
                 nodes.append(make("Add", [total, part], [f"{stem}.total{tap}"]))
             total = f"{stem}.total{tap}" if total else part
+        apart = self._shared(f"q8.apart{stem}", np.array([0, 0, across, outputs], np.int64))
         scaled, coloured, summed = f"{stem}.scaled", f"{stem}.coloured", f"{stem}.summed"
         nodes += [
-            make("Cast", [total], [f"{stem}.float"], to=1),
+            make("Reshape", [total, apart], [f"{stem}.apart"]),
+            make("Cast", [f"{stem}.apart"], [f"{stem}.float"], to=1),
             make("Mul", [f"{stem}.float", step], [scaled]),
             make("Mul", [scaled, self._constant(f"{stem}.columns", columns)], [coloured]),
             make("Add", [coloured, self._constant(f"{stem}.bias", bias.astype(np.float32))], [summed]),
@@ -185,16 +207,15 @@ class _Rewriter:
         ]
         return nodes
 
-    def _slice(self, nodes: list[Any], x: str, out: str, axis: int, start: int, window: int, stride: int) -> str:
-        """Append what one position of a sliding window sees along an axis."""
-        end = start - window + 1 or np.iinfo(np.int64).max
+    def _slice(self, nodes: list[Any], x: str, out: str, axis: int, start: int, end: int, stride: int) -> str:
+        """Append a slice of one axis."""
         limits = [self._shared(f"q8.{n}", np.array([n], np.int64)) for n in (start, end, axis, stride)]
         nodes.append(self._onnx.helper.make_node("Slice", [x, *limits], [out]))
         return out
 
     def _is_wide_convolution(self, node: Any) -> bool:
         kernel = self._array(node.input[1]) if node.op_type == "Conv" and len(node.input) == 3 else None
-        if kernel is None or kernel.ndim != 4 or kernel.shape[1] < LEAST_CHANNELS:
+        if kernel is None or kernel.ndim != 4 or kernel.shape[1] < LEAST_CHANNELS or node.output[0] not in self._widths:
             return False
         padded = any(_attribute(node, "pads", [0]))
         return not padded and _attribute(node, "group", 1) == 1 and _attribute(node, "strides", [1, 1])[1] == 1
