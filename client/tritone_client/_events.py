@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
@@ -64,6 +63,7 @@ class Final:
 
 
 Event: TypeAlias = Partial | Final
+_MOST_SECONDS = 1e9
 _E = TypeVar("_E", bound=Partial | Final)
 
 
@@ -132,8 +132,8 @@ def _optional(value: Any) -> float | None:
 
 def _number(value: Any) -> float:
     number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{number} is no time")
+    if not abs(number) < _MOST_SECONDS:  # NaN and infinities too
+        raise ValueError(f"{number} is no time and no confidence")
     return number
 
 

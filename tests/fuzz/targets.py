@@ -49,7 +49,7 @@ TARGETS = {
         Target("description", "tests.fuzz.parsers:description", 60_000, (BACKEND,)),
         Target("audio-file", "tests.fuzz.parsers:audio_file", 60_000, (CLIENT,), 4096),
         Target("asr", "tests.fuzz.service:asr", 30_000, (BACKEND,)),
-        Target("acoustic", "tests.fuzz.service:acoustic", 20_000, (BACKEND,)),
+        Target("acoustic", "tests.fuzz.service:acoustic", 6_000, (BACKEND,)),
         Target("graph", "tests.fuzz.graphs:graph", 15_000, (BACKEND,), 256),
     )
 }
