@@ -55,7 +55,7 @@ class Delays:
     def _delays(self, partials: Sequence[Shown], final: Shown) -> None:
         last = partials[-1].words if partials else ()
         stood_for = {pair.reference: pair.hypothesis for pair in align(final.words, last) if pair.hypothesis >= 0}
-        right, seen = _first_shown(final.words, partials), _first_shown(last, partials)
+        right, seen = _first_shown(final, partials), _first_kept(last, partials)
         for index, end in enumerate(final.ends):
             self.respelt += index not in right
             at_all = seen.get(stood_for.get(index, -1), final.arrived_s)
@@ -114,11 +114,24 @@ class Delays:
         }
 
 
-def _first_shown(words: Sequence[str], partials: Sequence[Shown]) -> dict[int, float]:
-    """When a partial first showed each of these words in its place, by index; those never shown are left out."""
+def _first_shown(final: Shown, partials: Sequence[Shown]) -> dict[int, float]:
+    """When a partial first showed each word of a final, by index; words that none showed so are left out."""
     found: dict[int, float] = {}
     for partial in partials:
-        for pair in align(words, partial.words):
+        # Only words that had begun by then: otherwise a word said twice would be found in its first place.
+        begun = 1 + sum(end < partial.arrived_s for end in final.ends)
+        for pair in align(final.words[:begun], partial.words):
             if pair.kind == "equal":
                 found.setdefault(pair.reference, partial.arrived_s)
+    return found
+
+
+def _first_kept(last: tuple[str, ...], partials: Sequence[Shown]) -> dict[int, float]:
+    """Since when partials showed each word of the last one, by its index: followed back from partial to partial."""
+    found = dict.fromkeys(range(len(last)), partials[-1].arrived_s) if partials else {}
+    places = {index: index for index in found}  # where each word of the last partial is in the one looked at
+    for later, earlier in zip(reversed(partials), reversed(partials[:-1]), strict=False):
+        same = {pair.hypothesis: pair.reference for pair in align(earlier.words, later.words) if pair.kind == "equal"}
+        places = {index: same[place] for index, place in places.items() if place in same}
+        found.update(dict.fromkeys(places, earlier.arrived_s))
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tritone_bench.accuracy.record import Record, Score
 from tritone_bench.report import page, svg
-from tritone_bench.report.scales import linear
+from tritone_bench.report.scales import linear, logarithmic
 
+LEAST_MS = 100.0  # the beginning of the axis; nothing is seen sooner but a word whose end was told too late
 STYLES = ("s3", "alt", "s1", "s4", "s2")
 
 
@@ -55,12 +56,12 @@ def _delays(curves: dict[str, list[list[float]]]) -> str:
         svg.Series(name, points[key], style, dots=False)
         for key, name, style in (("seen", "seen", "s3"), ("right", "as final", "s1"), ("final", "final", "alt"))
     ]
-    x = linear([ms for curve in points.values() for ms, _ in curve] + [0.0], zero=False)
+    x = logarithmic([LEAST_MS, *(ms for curve in points.values() for ms, _ in curve if ms > LEAST_MS)])
     return svg.lines(series, x, linear([0.0, 100.0]), "ms after the end of the word", "% of words")
 
 
 def _reliability(scores: list[Score]) -> str:
-    series = [svg.Series("ideal", [(0.0, 0.0), (100.0, 100.0)], "axis", dots=False)]
+    series = [svg.Series("", [(0.0, 0.0), (100.0, 100.0)], "axis", dots=False)]
     for score, style in zip(scores, STYLES, strict=False):
         assert score.calibration is not None
         points = [(100 * one.confidence, 100 * one.right) for one in score.calibration.bins if one.words >= 5]

@@ -22,6 +22,7 @@ DELAY_HEAD = (
     "phrase end to final p50 ms", "p95", "respelt by the final %", "shown twice, then changed %",
     "changed by the final %", "late searches",
 )  # fmt: skip
+_FIXED = '<td style="white-space:nowrap">'
 HOW = (
     "Every clip is a stream of its own through the client to the running service; its words are those of its finals. "
     "Before words are compared: lower case, punctuation off, digits spelt, ё = е (the column 'ё not е' tells them "
@@ -168,7 +169,8 @@ def _html(record: Record, figures: dict[str, tuple[str, str, str]]) -> str:
     body.append(f'<div class="cards">{"".join(cards)}</div>')
     for score in record.scores:
         rows = "".join(
-            f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in _example_rows(score)
+            f"<tr>{_FIXED}{escape(where)}</td><td>{escape(said)}</td><td>{escape(heard)}</td></tr>"
+            for where, said, heard in _example_rows(score)
         )
         listed = f'<table class="text"><tbody>{rows}</tbody></table>' if rows else ""
         title = f"Errors: {score.set}, {score.system}"

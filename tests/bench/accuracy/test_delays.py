@@ -39,6 +39,12 @@ def test_a_word_that_the_final_spells_otherwise() -> None:
     assert (delays.respelt, delays.settled, delays.changed_by_final) == (1, 2, 1)
 
 
+def test_a_word_said_twice_is_seen_twice() -> None:
+    delays = Delays()
+    delays.add([partial(0.6, "да"), partial(0.9, "да да"), final(2.0, "да да", 0.4, 0.8)])
+    assert delays.seen == delays.right == pytest.approx([200.0, 100.0])
+
+
 def test_a_word_moved_by_one_inserted_before_it_is_the_same_word() -> None:
     delays = Delays()
     delays.add([partial(0.6, "мир"), partial(0.9, "мир"), partial(1.2, "весь мир"), final(2.0, "весь мир", 0.4, 0.8)])
