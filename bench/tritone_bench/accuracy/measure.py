@@ -92,7 +92,7 @@ class _Run:
                 "seed": str(args.seed),
                 "other programs at the beginning": f"{others:.1f} of {total_cores()} cores",
             },
-            sets={one.name: one.title for one in chosen},
+            sets={one.name: f"{one.title} ({len(one.clips)} clips, {one.fingerprint})" for one in chosen},
         )
 
     def decoder(self, name: str) -> None:
@@ -105,7 +105,7 @@ class _Run:
                 service.address, self._clips, args.streams, paced=False, progress=self._progress(name)
             )
             folder = Path(service.parameters.get("model", "-"))
-            size = decoders.model_mib(folder, with_language_model=name != "greedy")
+            size = decoders.model_mib(folder, with_language_model=name in ("beam+lm", "service"))
             cost = clock.cost(sum(clip.seconds for clip in self._clips), size)
             memory = UsageMeter(service.root, "").memory_mib
             self.record.settings.setdefault("model", folder.name)
@@ -150,7 +150,7 @@ class _Run:
             for one, less in zip(self._sets, fair, strict=True):
                 if len(less.clips) < len(one.clips):
                     whole = sets.ClipSet(f"{one.name} (all)", one.title, one.clips)
-                    self.record.sets[whole.name] = f"{one.title}; all clips"
+                    self.record.sets[whole.name] = f"{self.record.sets[one.name]}; all clips"
                     scored = [record.score(whole, system, first) for system in self.systems[:-1]]
                     self.record.scores += [score for score in scored if score is not None]
         self.record.systems = [record.described(system) for system in self.systems]

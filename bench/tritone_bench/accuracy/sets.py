@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,12 @@ class ClipSet:
     name: str
     title: str
     clips: list[Clip]
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight letters that change with any name, transcript or length: sets are made anew at times."""
+        told = "\n".join(f"{clip.key} {clip.text} {clip.frames} {clip.rate}" for clip in self.clips)
+        return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 @dataclass(frozen=True)

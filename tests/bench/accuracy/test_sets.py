@@ -48,6 +48,14 @@ def test_a_sample_is_the_same_for_the_same_seed(prompts: Path) -> None:
     assert sample(whole, 0, 1) is whole
 
 
+def test_a_fingerprint_tells_transcripts_apart(prompts: Path) -> None:
+    before = known_set("prompts", prompts).fingerprint
+    assert before == known_set("prompts", prompts).fingerprint
+    index = prompts / "prompts.tsv"
+    index.write_text(index.read_text(encoding="utf-8").replace("нет", "не"), encoding="utf-8")
+    assert known_set("prompts", prompts).fingerprint != before
+
+
 def test_a_missing_set_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"python -m tritone_acoustic\.data.*fetch.*texts.*bundle"):
         known_set("voices", tmp_path)
