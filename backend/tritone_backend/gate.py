@@ -98,7 +98,7 @@ class Gate:
             StreamError: ``bad-option``: no such action, or the secret is missing or wrong.
         """
         action = parameters[DRAIN]
-        given = str(parameters.get(ADMIN_KEY, "")).encode()
+        given = str(parameters.get(ADMIN_KEY, "")).encode(errors="replace")
         if not self._admin_key or not hmac.compare_digest(given, self._admin_key):
             raise StreamError(
                 Code.BAD_OPTION, "a drain needs the admin key of this server: run 'tritone drain' where it was started"

@@ -19,6 +19,7 @@ from tests.fuzz.triton_stand_in import END, START, Model, Request, Response, log
 SLOTS = 6
 MOST_BYTES = 3 * 2**20
 OPTION_NAMES = ("encoding", "sample_rate", "interim_results", "endpointing_ms", "max_phrase_ms", "words")
+OTHER_NAMES = (*OPTION_NAMES, "hotwords", "resume_after_ms", "probe", "drain", "admin_key")
 VALID = {
     "encoding": ("pcm_s16le", "pcm_f32le", "mulaw", "alaw"),
     "sample_rate": (8000, 16000, 44100, 8001),
@@ -139,7 +140,7 @@ def _options(reader: Reader) -> dict[str, object]:
         if reader.chance(15):
             chosen[name] = reader.pick(VALID[name])
     if reader.chance(15):
-        chosen[reader.pick((*OPTION_NAMES, "hotwords", "resume_after_ms", "drain", reader.text()))] = reader.value()
+        chosen[reader.pick((*OTHER_NAMES, reader.text()))] = reader.value()
     return chosen
 
 

@@ -19,6 +19,7 @@ from tritonclient.utils import InferenceServerException
 from tritone_backend.access.keyfile import edit_keys
 from tritone_backend.access.keys import Key, digest, new_token
 from tritone_backend.serve import ServerProcess, running_server
+from tritone_backend.serve.drain import drain, tell
 from tritone_backend.serve.probe import probe
 from tritone_backend.serve.tls import TlsFiles
 from tritone_client import Client, ConnectionFailed, Final, Forbidden, ServerFull, Timeouts, Tls, Unauthenticated
@@ -262,6 +263,25 @@ async def test_no_caller_can_administer_an_open_server_either(server, name):
     async with Raw(server.address) as caller:
         with pytest.raises(InferenceServerException, match="This protocol is restricted"):
             await ADMIN[name](caller.client)
+
+
+@pytest.mark.parametrize("key", ["", "x", "ю" * 64])
+async def test_no_caller_can_drain_the_server(site, key):
+    async with site.raw("plain") as caller:
+        with pytest.raises(InferenceServerException, match="tritone:bad-option"):
+            await caller.audio(new_id(), bytes(4800), start=True, end=True, probe=True, drain="begin", admin_key=key)
+        assert await caller.audio(new_id(), start=True, end=True) == []
+
+
+def test_who_serves_can_drain_through_tls_and_keys_and_take_it_back(site):
+    drained = drain(site.server.address, site.server.credentials, 5.0)
+    try:
+        assert drained.emptied
+        refusal = probe(site.server.address, 5, site.server.credentials).detail
+        assert "[tritone:draining" in refusal
+    finally:
+        tell(site.server.address, site.server.credentials, "undo")
+    assert probe(site.server.address, 5, site.server.credentials).detail == ""
 
 
 async def test_an_input_in_shared_memory_that_nobody_registered_is_refused(server):
