@@ -30,7 +30,7 @@ _TRAVELLING_SETS = {
     "synthetic_dev": 0.93,
 }
 # Voices are mostly tables of 4-byte numbers: told so, the compressor saves a megabyte.
-_XZ = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 2, "lp": 2, "pb": 2}]
+_XZ = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 2, "lp": 2, "pb": 2}]
 
 
 def _download_wheels(folder: Path, python: str) -> None:
@@ -78,7 +78,7 @@ def write_bundle(paths: DataPaths, private_voices: bool = False, python: str = "
         # what is measured on the training machine is only for watching; `evaluate` uses the exact sets.
         for name, compression in _TRAVELLING_SETS.items():
             write_set(read_set(paths.sets / name), stage / "sets" / name, ".ogg", compression)
-        say("compressing (about two minutes)")
+        say("compressing (about a minute)")
         with lzma.open(made / ARCHIVE, "wb", filters=_XZ) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
             for item in sorted(stage.iterdir()):
                 archive.add(item, item.name)
