@@ -18,6 +18,8 @@ from tritone_backend.decoding.words import DecodedWord, Token, collapse, split_w
 from tritone_backend.spec import AcousticSpec
 
 _NEVER = -30.0
+NO_WORD = -8.0
+"""Log-prob that a phrase has no word at all: the endpointer takes noise for speech now and then."""
 PRUNE_AT = 400
 """Condensed frames, about 20 s of speech, after which the oldest part of a phrase is settled, so that memory ends."""
 LOOK_BACK = 150
@@ -66,7 +68,11 @@ class BeamDecoder:
         """The open phrase's words so far, without the one that is being spoken."""
         if not self._rows:
             return []
-        return split_words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))[:-1]
+        # The best path as far as its last unit; a word is complete once the space of the next one is there.
+        tokens = self._settled + self._read(self._search.get_best_hypothesis(0).tokens)
+        while tokens and tokens[-1].character != " ":
+            tokens.pop()
+        return split_words(tokens)
 
     def finish(self) -> list[DecodedWord]:
         """End the phrase: all its words. The next push begins another one."""
@@ -90,9 +96,10 @@ class BeamDecoder:
             return
         fresh = np.stack(rows)
         if not self._rows:
-            # Every word begins with a space, and a phrase has none before its first one.
+            # Every word begins with a space, and a phrase has none before its first one; if it has a word at all.
             space = np.full((1, fresh.shape[1]), _NEVER, np.float32)
             space[0, self._spec.space] = 0.0
+            space[0, self._spec.blank] = NO_WORD
             if int(fresh[0].argmax()) in self._silent:
                 fresh[0] = self._silence(fresh[0])
             fresh = np.concatenate([space, fresh])

@@ -7,6 +7,7 @@ has pieces shows from its vocabulary. A model of whole words knows no other word
 from __future__ import annotations
 
 import gzip
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ MAX_UNITS = 200_000
 """Units in the lexicon, the most frequent ones; rarer words of a larger model are spelt by its pieces or letters."""
 _FEW = 0.5
 """Least share of a vocabulary that must be spelt in the acoustic model's letters."""
+_COUNTS_AT = 108
+"""Where a KenLM binary (format 5) says how many n-grams of each order it has."""
 _SPECIAL = frozenset({"<unk>", "<UNK>", "<s>", "</s>"})
 _MAGIC = b"mmap lm http://kheafield.com/code"
 
@@ -117,7 +120,11 @@ def _binary_vocabulary(path: Path) -> list[str]:
     begin = data.rfind(b"<unk>\0")
     if begin < 0:
         raise ModelError(f"{path} was built without its vocabulary: build it anew with KenLM's build_binary, no -i")
-    return data[begin:].decode("utf-8").split("\0")[:-1]
+    words = data[begin:].decode("utf-8", "replace").split("\0")[:-1]
+    (expected,) = struct.unpack_from("<Q", data, _COUNTS_AT)
+    if len(words) != expected:
+        raise ModelError(f"{path} is cut short: it has {len(words)} of its {expected} words; copy it again")
+    return words
 
 
 def _arpa_vocabulary(lines: Any, path: Path) -> list[str]:
