@@ -34,14 +34,16 @@ class ModuleNetwork:
             work.state_next[:batch].copy_(following)
 
 
-def module_engine(weights: dict[str, Any], slots: int, ladder: Sequence[int], device: str = "cuda") -> VectorEngine:
-    """Return an engine of the plain module, float16 on a GPU and float32 on a CPU."""
+def module_engine(
+    weights: dict[str, Any], slots: int, ladder: Sequence[int], device: str = "cuda", *, half: bool = False
+) -> VectorEngine:
+    """Return an engine of the plain module: float32, whose errors are the pool's alone, or float16 to be timed."""
     from tritone_acoustic.network import AcousticModel
 
     module = AcousticModel()
     module.load_state_dict(weights)
     module = module.to(device).eval()
-    if device != "cpu":
+    if half:
         module.half()
         module.features.float()
     engine = VectorEngine(t_one_spec(), lambda work: ModuleNetwork(module, work), tuple(ladder), device=device)
@@ -53,7 +55,7 @@ def vector(weights: dict[str, Any], fixture: Path) -> dict[str, Any]:
     """Check parity and independence of the dense pool around the plain module, and time it."""
     found: dict[str, Any] = engine_checks.parity(weights, fixture, make=module_engine)
     found["independence"] = engine_checks.independence(weights, (1, 8, 64), make=module_engine)
-    engine = module_engine(weights, 2048, (64, 1024))
+    engine = module_engine(weights, 2048, (64, 1024), half=True)
     signal = speech(1024, 1)[0]
     for size in (64, 1024):
         rows, old = np.random.default_rng(0).permutation(2048)[:size].astype(np.int32), np.zeros(size, bool)
