@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tritone_backend.decoding.beam import BeamDecoder
-from tritone_backend.decoding.hotwords import MOST_WORDS, HotwordSearch, Hotwords, align
+from tritone_backend.decoding.hotwords import MOST_WORDS, Hotwords, HotwordSearch, align
 from tritone_backend.decoding.settings import BeamSettings
 from tritone_backend.errors import Code, StreamError
 

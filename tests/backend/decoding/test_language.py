@@ -70,8 +70,8 @@ def test_beam_without_a_language_model_says_what_to_do(spec):
 
 def test_entries_of_model_toml_are_checked(tmp_path):
     (tmp_path / "model.toml").write_text('[decoding]\nlm_weight = "much"\n')
-    with pytest.raises(ModelError, match="decoding.lm_weight must be a float"):
+    with pytest.raises(ModelError, match=r"decoding\.lm_weight must be a float"):
         DecodingSettings.load(tmp_path)
     (tmp_path / "model.toml").write_text("[confidence]\nslope = 1.0\n")
-    with pytest.raises(ModelError, match="confidence.slope is unknown: known are bias"):
+    with pytest.raises(ModelError, match=r"confidence\.slope is unknown: known are bias"):
         DecodingSettings.load(tmp_path)
