@@ -30,7 +30,7 @@ class Health:
     def __init__(self) -> None:
         self._closed_until: dict[str, float] = {}
         self._down: dict[str, tuple[float, float]] = {}  # when to look again, and the pause after that
-        self._checks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def usable(self, address: str) -> bool:
         """Whether nothing speaks against trying it first."""
@@ -60,15 +60,18 @@ class Health:
             if due <= _waiting.now():
                 longer_s = min(2 * pause_s, _LONGEST_S) * (0.75 + random.random() / 2)  # noqa: S311 - spread only
                 self._down[transport.address] = (_waiting.now() + longer_s, longer_s)
-                task = asyncio.create_task(self._check(transport))
-                self._checks.add(task)
-                task.add_done_callback(self._checks.discard)
+                self.keep(asyncio.create_task(self._check(transport)))
+
+    def keep(self, task: asyncio.Task[None]) -> None:
+        """Hold on to a task that nobody waits for, until it is done or the client is closed."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop looking."""
-        for task in list(self._checks):
+        """Stop looking, and what else is kept."""
+        for task in list(self._tasks):
             task.cancel()
-        await asyncio.gather(*self._checks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _check(self, transport: Transport) -> None:
         with contextlib.suppress(TritoneError):

@@ -249,10 +249,19 @@ class Stream:
             await self._farewell()
 
     async def _farewell(self) -> None:
-        """End the sequence at the service that may still hold it; nobody waits for what it answers."""
-        request = InferRequest(self._sequence_id, end=True)
-        with contextlib.suppress(TritoneError):
-            await self._transports[0].infer(request, min(_FAREWELL_S, self._timeouts.request))
+        """End the sequence at the service that may still hold it, and do not wait long for what it answers.
+
+        A request that is still in work there goes first, so that the goodbye may take a while to be heard.
+        """
+        request, transport = InferRequest(self._sequence_id, end=True), self._transports[0]
+
+        async def say() -> None:
+            with contextlib.suppress(TritoneError):
+                await transport.infer(request, self._timeouts.request)
+
+        task = asyncio.create_task(say())
+        self._health.keep(task)
+        await asyncio.wait({task}, timeout=min(_FAREWELL_S, self._timeouts.request))
 
     def _next_transport(self) -> None:
         self._transports = self._health.order([*self._transports[1:], self._transports[0]])

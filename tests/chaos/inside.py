@@ -171,12 +171,18 @@ class InsideTransport:
 
     def __init__(self, server: Server) -> None:
         self.server, self.address = server, server.address
+        self._turns: dict[int, asyncio.Lock] = {}
 
     async def infer(self, request: InferRequest, timeout: float) -> InferReply:
         try:
-            return await asyncio.wait_for(self._infer(request), timeout / SPEED)
+            return await asyncio.wait_for(self._in_turn(request), timeout / SPEED)
         except (TimeoutError, asyncio.TimeoutError):
             raise from_status("DEADLINE_EXCEEDED", "Deadline Exceeded", self.address) from None
+
+    async def _in_turn(self, request: InferRequest) -> InferReply:
+        """One request of a sequence at a time, as Triton does it: a goodbye waits for what is in work."""
+        async with self._turns.setdefault(request.sequence_id, asyncio.Lock()):
+            return await self._infer(request)
 
     async def _infer(self, request: InferRequest) -> InferReply:
         server = self.server
