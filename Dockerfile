@@ -40,7 +40,7 @@ RUN python3 -m venv /opt/tritone
 ENV PATH=/opt/tritone/bin:$PATH
 WORKDIR /build
 COPY --from=wheel /build/dist dist
-RUN python -m pip install --no-cache-dir "$(echo dist/*.whl)[onnxruntime,tensorrt,torch,tls]" "numpy<2" && rm -r dist
+RUN python -m pip install --no-cache-dir "$(echo dist/*.whl)[onnxruntime,tensorrt,torch,tls,language]" "numpy<2" && rm -r dist
 COPY models /opt/tritone/models
 RUN useradd --uid 10001 --create-home tritone
 USER 10001
