@@ -26,7 +26,7 @@ lint: $(VENV)/.dev  ## ruff and mypy
 audit: $(VENV)/.dev  ## known flaws of dependencies (pip-audit) and secrets in the tree (detect-secrets)
 	$(BIN)/python scripts/audit.py $(AUDIT_ARGS)
 
-fuzz: $(VENV)/.dev  ## a million hostile inputs: FUZZ_ARGS="--seconds 60" for less, see docs/reliability.md
+fuzz: $(VENV)/.dev  ## a million hostile inputs: FUZZ_ARGS="--seconds 60" for less, see docs/fuzzing.md
 	$(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 chaos: $(VENV)/.dev  ## SEEDS=200 schedules of faults in one process and OUTSIDE=8 against real servers, see docs/reliability.md
