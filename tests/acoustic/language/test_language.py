@@ -1,4 +1,4 @@
-"""The n-gram estimator sums to one, prunes consistently, and KenLM reads what is written; pieces join to their words."""
+"""The n-gram estimator sums to one and prunes consistently, KenLM reads what is written, pieces join to their words."""
 
 import numpy as np
 import pytest
