@@ -27,6 +27,7 @@ PATIENT_MS = 60_000
 _TRITONE = str(Path(sys.executable).with_name("tritone"))
 _DEFAULT_LANGUAGE_MODEL = "language-model.bin"
 _NAMED = re.compile(r'^\s*(onnx|language_model)\s*=\s*"([^"]+)"', re.MULTILINE)
+_SHA256 = re.compile(r'^\s*sha256\s*=\s*"([0-9a-f]{64})"', re.MULTILINE)
 _WEIGHTS = re.compile(r"^\s*(lm_weight|unit_bonus)\s*=.*\n?", re.MULTILINE)
 _SAYS_NOTHING = """\\data\\
 ngram 1=4
@@ -95,6 +96,15 @@ def model_folder(model: str) -> Path:
         complaint = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         raise UsageError(complaint.removeprefix("tritone: "))
     return Path(found.group(1))
+
+
+def model_fingerprint(folder: Path) -> str:
+    """Twelve letters of the network's sha256, as its ``model.toml`` has it: a name outlives the weights behind it."""
+    try:
+        found = _SHA256.search((folder / "model.toml").read_text(encoding="utf-8"))
+    except OSError:
+        return ""
+    return found.group(1)[:12] if found else ""
 
 
 def model_mib(folder: Path, *, with_language_model: bool) -> float:

@@ -108,8 +108,8 @@ class _Run:
             size = decoders.model_mib(folder, with_language_model=name in ("beam+lm", "service"))
             cost = clock.cost(sum(clip.seconds for clip in self._clips), size)
             memory = UsageMeter(service.root, "").memory_mib
-            self.record.settings.setdefault("model", folder.name)
-            self.record.settings.setdefault("engine", service.parameters.get("engine", "") or service.ready_line)
+            self.record.settings.setdefault("model", f"{folder.name} {decoders.model_fingerprint(folder)}".strip())
+            self.record.settings.setdefault("service", service.ready_line.removeprefix("tritone: ") or service.version)
         system = System(name, decoders.ABOUT[name], heard, cost, memory_mib=memory)
         self.systems.append(system)
         paced = _paced(self._sets, args.paced, args.seed)

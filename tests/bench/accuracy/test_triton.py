@@ -104,6 +104,7 @@ def test_a_service_of_its_own(recordings: Path, tmp_path: Path) -> None:
     assert delays["seen_p50_ms"] <= delays["right_p50_ms"] <= delays["final_p50_ms"]
     assert system["cpu_s"] > 0.05
     assert system["mib"] > 1.0
+    assert "ready" in record["settings"]["service"]
     assert str(tmp_path) not in json.dumps(record)
     for path in next((tmp_path / "out").iterdir()).glob("report.*"):
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
