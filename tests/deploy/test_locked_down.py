@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import soundfile
 import yaml
@@ -156,7 +157,7 @@ async def test_the_service_works_behind_the_containers_locks(locks):
             assert server.stderr is not None
             line = server.stdout.readline()
             assert line.startswith("tritone: ready on"), line + server.stderr.read()
-            family = [server.pid, *descendants(server.pid)]
+            family = [server.pid, *(child.pid for child in psutil.Process(server.pid).children(recursive=True))]
             assert len(family) >= 4  # the supervisor, Triton, two models
             for pid in family:
                 status = Path(f"/proc/{pid}/status").read_text()
@@ -172,11 +173,3 @@ async def test_the_service_works_behind_the_containers_locks(locks):
             server.send_signal(signal.SIGTERM)
             server.communicate(timeout=60)
     assert server.returncode == 0
-
-
-def descendants(pid: int) -> list[int]:
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *descendants(int(child))]
-    return found
