@@ -11,6 +11,7 @@ WORK=${WORK:-/tmp/tritone-host}
 ENGINE=${ENGINE:-torch}
 INSTANCES=${INSTANCES:-10}
 SLOTS=${SLOTS:-20000}
+DECODER=${DECODER:-greedy}
 START=${START:-9000}
 PROCESSES=${PROCESSES:-6}
 LIMIT=${LIMIT:-270}
@@ -47,7 +48,7 @@ capacity() {
     say "$name: capacity of $model, $INSTANCES instances, from $START streams"
     mkdir -p "$WORK/results-$name"
     timeout -k 45 "$LIMIT" "$TRITONE" bench capacity --quick --model "$model" --engine "$ENGINE" \
-        --instances "$INSTANCES" --admission slots --max-streams "$SLOTS" --first "$START" --processes "$PROCESSES" \
+        --instances "$INSTANCES" --admission slots --decoder "$DECODER" --max-streams "$SLOTS" --first "$START" --processes "$PROCESSES" \
         --server "127.0.0.1:$port" --metrics-port "$((port + 1))" --out "$WORK/results-$name" ${EXTRA:-} 2>&1 | tee "$WORK/$name.log"
     say "$name: status ${PIPESTATUS[0]}, $((SECONDS - began)) s"
     keep "$name"
@@ -57,7 +58,7 @@ for step in ${*:-t-one default}; do
         t-one)
             if [ ! -f "$WORK/t-one/model.toml" ]; then
                 say "the 71.7 M architecture with the weights of tests/fixtures/parity"
-                timeout -k 5 120 "$WORK/venv/bin/python" scripts/reference_model.py "$WORK/t-one" || continue
+                timeout -k 5 60 "$WORK/venv/bin/python" scripts/reference_model.py "$WORK/t-one" || continue
             fi
             capacity t-one "$WORK/t-one"
             ;;

@@ -58,7 +58,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--engine", help="engine of a service started here")
     add("--threads", type=int, metavar="N", help="CPU threads of a service started here")
     add("--instances", type=int, metavar="N", help="processes of a service started here that share the streams")
+    add(
+        "--engine-process",
+        metavar="HOW",
+        help="of a service started here: an engine each (own), or one for all (shared)",
+    )
     add("--admission", metavar="RULE", help="how a service started here admits streams: measured, slots")
+    add("--decoder", metavar="NAME", help="how a service started here decodes: auto, greedy, beam")
     add(
         "--roof", type=float, default=0.0, metavar="N", help="chunks/s of the engine alone, where it cannot be measured"
     )
@@ -228,7 +234,12 @@ def default_slots(facts: Mapping[str, str]) -> int:
 
 def serve_options(args: argparse.Namespace, slots: int) -> list[str]:
     """Options of `tritone serve` for a service started here."""
-    return ["--max-streams", str(slots), *_engine_options(args), *_given(args, "instances", "admission")]
+    return [
+        "--max-streams",
+        str(slots),
+        *_engine_options(args),
+        *_given(args, "instances", "engine-process", "admission", "decoder"),
+    ]
 
 
 def _engine_options(args: argparse.Namespace) -> list[str]:
@@ -239,7 +250,7 @@ def _given(args: argparse.Namespace, *names: str) -> list[str]:
     """Those options that somebody gave, to be passed on."""
     options = []
     for name in names:
-        value = getattr(args, name)
+        value = getattr(args, name.replace("-", "_"))
         if value is not None:
             options += [f"--{name}", str(value)]
     return options

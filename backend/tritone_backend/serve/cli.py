@@ -46,6 +46,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes that share the streams, for a GPU and many cores (default 1)",
     )
+    add(
+        "--engine-process",
+        default="own",
+        metavar="HOW",
+        help="own: an engine in each of them (default); shared: one engine process for all",
+    )
     add("--max-call", type=float, default=14_400.0, metavar="S", help="longest call (default 14400 s)")
     add("--decoder", choices=DECODERS, default="auto", help="default: beam where the model has a language model")
     add("--language-model", type=Path, metavar="FILE", help="KenLM binary or ARPA file in place of the model's own")
@@ -97,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         language_model=args.language_model.resolve() if args.language_model else None,
         final_deadline_ms=args.final_deadline,
         instances=args.instances,
+        engine_process=args.engine_process,
         max_call_s=args.max_call,
         host=args.host,
         grpc_port=args.grpc_port,

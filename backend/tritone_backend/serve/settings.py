@@ -17,6 +17,7 @@ from tritone_backend.serve.tls import TlsFiles
 
 MAX_STREAMS_LIMIT = 65_536
 MAX_INSTANCES = 64
+ENGINE_PROCESSES = ("own", "shared")
 LOOPBACK = ("127.0.0.1", "localhost")
 PROBE_SLOTS = 1
 ADMISSIONS = ("measured", "slots")
@@ -36,6 +37,7 @@ class ServeSettings:
         language_model: file that stands in for the acoustic model's own language model.
         final_deadline_ms: how long a final waits for the beam search before it stays greedy.
         instances: processes that run the speech model and share the streams.
+        engine_process: ``own``: each has an engine; ``shared``: one engine in a process of its own serves all.
         max_call_s: seconds after which a stream takes no more audio.
         host: IPv4 address or name that gRPC listens on.
         grpc_port: TCP port of gRPC.
@@ -61,6 +63,7 @@ class ServeSettings:
     language_model: Path | None = None
     final_deadline_ms: int = 100
     instances: int = 1
+    engine_process: str = "own"
     max_call_s: float = 14_400.0
     host: str = "127.0.0.1"
     grpc_port: int = 8001
@@ -90,6 +93,8 @@ class ServeSettings:
             raise ServeError(f"--final-deadline {self.final_deadline_ms} is outside 0 to 60000 ms")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
+        if self.engine_process not in ENGINE_PROCESSES:
+            raise ServeError(f"--engine-process {self.engine_process!r} is not {' or '.join(ENGINE_PROCESSES)}")
         most = min(MAX_INSTANCES, self.max_streams)
         if not 1 <= self.instances <= most:
             raise ServeError(f"--instances {self.instances} is outside 1 to {most} (with {self.max_streams} streams)")

@@ -41,6 +41,7 @@ class ModelSettings:
         max_call_s: a stream older than that takes no more audio.
         threads: CPU threads for the network; 0 lets the engine decide.
         instances: processes of `streaming_asr`, each with its share of the slots.
+        engine_process: ``own``: an engine in every one of them; ``shared``: one engine process for all.
         max_batch: streams in one network step; 0 lets the engine decide.
         decoder: ``greedy``, ``beam``, or ``auto``: beam where the model has a language model.
         language_model: file that stands in for the model's own; empty for that.
@@ -55,6 +56,7 @@ class ModelSettings:
     max_call_s: float = 14_400.0
     threads: int = 0
     instances: int = 1
+    engine_process: str = "own"
     max_batch: int = 0
     admission: str = "measured"
     decoder: str = "auto"

@@ -19,8 +19,9 @@ from tritone_backend.access import Guard
 from tritone_backend.admission import Limits
 from tritone_backend.board import Board
 from tritone_backend.counters import Counters
-from tritone_backend.engines import create_engine
+from tritone_backend.engines import Engine, create_engine
 from tritone_backend.engines.choose import MAX_BATCH
+from tritone_backend.engines.shared.client import SharedEngine, engine_address, start_host
 from tritone_backend.errors import BackendError, Code, StreamError
 from tritone_backend.loop import StreamLoop
 from tritone_backend.models.registry import find_model
@@ -46,6 +47,21 @@ def read_settings(args: Mapping[str, str]) -> ModelSettings:
     given = {key: entry["string_value"] for key, entry in parameters.items()}
     defaults = vars(ModelSettings())
     return ModelSettings(**{key: type(default)(given.get(key, default)) for key, default in defaults.items()})
+
+
+def _engine(settings: ModelSettings, instance: str) -> tuple[Engine, str, int]:
+    """The engine of one instance, why it is this one, and the most streams of a step."""
+    model = find_model(settings.model)
+    most = settings.max_batch or MAX_BATCH["torch"]
+    if settings.engine_process == "shared":
+        if instance == "streaming_asr_0_0":  # one of all starts it; those of streaming_acoustic join as well
+            slots = 2 * settings.max_streams + settings.instances + 1
+            words = ("--model", str(model), "--engine", settings.engine, "--threads", str(settings.threads))
+            start_host([*words, "--slots", str(slots), "--most", str(2 * most)])
+        return SharedEngine(AcousticSpec.load(model), engine_address(), most), "", most
+    alone = settings.instances == 1
+    engine, reason = create_engine(settings.engine, model, threads=settings.threads, max_batch=most, spin=alone)
+    return engine, reason, settings.max_batch or MAX_BATCH[engine.name]
 
 
 def share_of(slots: int, instances: int, instance: str) -> int:
@@ -87,15 +103,8 @@ class StreamingService(Generic[PayloadT, ResultT]):
         )
         try:
             self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn, settings.instances)
-            engine, reason = create_engine(
-                settings.engine,
-                find_model(settings.model),
-                threads=settings.threads,
-                max_batch=settings.max_batch or MAX_BATCH["torch"],
-                spin=settings.instances == 1,
-            )
+            engine, reason, max_batch = _engine(settings, args["model_instance_name"])
             spec = engine.spec
-            max_batch = settings.max_batch or MAX_BATCH[engine.name]
             slots = share_of(settings.max_streams, settings.instances, args["model_instance_name"])
             profile = Profile(slots, spec.chunk_seconds, self._dump_to(args["model_name"]))
             self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds, settings.instances)
@@ -122,6 +131,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
             raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         gc.collect()
         gc.freeze()  # what lives for ever need not be looked at by every collection
+        reason = engine.reason if isinstance(engine, SharedEngine) else reason
         self._logger.log_info(f"tritone: {args['model_name']} serves {spec.name} on {reason}, {slots} slots")
         if spans.status():
             self._logger.log_info(f"tritone: {spans.status()}")
