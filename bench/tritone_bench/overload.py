@@ -50,11 +50,14 @@ class Tally:
         offered, ended, turned_away: calls that came, that ended, that got no slot within their patience.
         refusals: typed refusals, by their text's tag.
         untyped: errors without a tag that a caller saw before it was admitted.
-        wrong: admitted calls whose finals are not those of the same call alone.
+        wrong: admitted calls whose finals are not, one by one, at the times of the same call alone.
+        differing: admitted calls with other words than alone: a search that has no time leaves its phrase to greedy
+            decoding, which the service counts.
         lost: admitted calls that broke off.
         too_soon: attempts that came before the time the service had named.
         retry_s: seconds from a refusal to the same caller's next attempt.
         mistakes: of wrong calls what they should have said, what they said, and how often they were resumed.
+        lag_s: how late this program itself was; where that is much, the machine is too busy to judge the service.
         latency_s: of each chunk of an admitted call, from when its last sample exists.
         most: calls in progress at once.
     """
@@ -65,10 +68,12 @@ class Tally:
     refusals: dict[str, int] = field(default_factory=dict)
     untyped: int = 0
     wrong: int = 0
+    differing: int = 0
     lost: int = 0
     too_soon: int = 0
     retry_s: list[float] = field(default_factory=list)
     latency_s: list[float] = field(default_factory=list)
+    lag_s: list[float] = field(default_factory=list)
     mistakes: list[list[str]] = field(default_factory=list)
     now: int = 0
     most: int = 0
@@ -141,14 +146,17 @@ def run(args: argparse.Namespace) -> int:
         f"  offered   {tally.offered} calls of 12 s, at most {tally.most} of them in progress at once",
         f"  admitted  {tally.ended} ended; p50 {p50:.0f} ms, p99 {p99:.0f} ms, max {latency.max():.0f} ms a chunk, "
         f"{(latency > 300).mean():.2%} late, {len(latency)} chunks",
+        f"  generator {np.percentile(np.array(tally.lag_s or [0.0]) * 1e3, 99):.0f} ms late itself at p99",
         f"  refusals  {tally.refusals or 0}, typed; {tally.untyped} errors without a type",
         f"  obeyed    next attempt after {retry.min():.2f} to {retry.max():.2f} s; {tally.too_soon} came too soon",
         f"  gave up   {tally.turned_away} callers after {WAIT_S:g} s of waiting",
-        f"  lost      {tally.lost} admitted calls, {tally.wrong} with wrong, lost or doubled finals",
+        f"  lost      {tally.lost} admitted calls, {tally.wrong} with lost or doubled finals; "
+        f"{tally.differing} with other words for want of time",
     )
     if args.out is not None:
         numbers = asdict(tally) | {"p50_ms": p50, "p99_ms": p99, "max_ms": float(latency.max())}
-        numbers["latency_s"] = [round(value, 4) for value in tally.latency_s]
+        for name in ("latency_s", "lag_s", "retry_s"):
+            numbers[name] = [round(value, 4) for value in numbers[name]]
         args.out.write_text(json.dumps(numbers) + "\n", encoding="utf-8")
     if tally.lost or tally.wrong or not tally.ended:
         raise BenchError(f"{tally.lost + tally.wrong} of {tally.ended} admitted calls were let down")
@@ -195,7 +203,9 @@ async def _call(
         try:
             for index, begin in enumerate(range(0, len(audio), PIECE), 1):
                 exists = began + index * 0.3
-                await asyncio.sleep(max(0.0, exists - time.monotonic()))
+                free = max(exists, time.monotonic())
+                await asyncio.sleep(free - time.monotonic())
+                tally.lag_s.append(time.monotonic() - free)
                 events += await stream.send(audio[begin : begin + PIECE])
                 tally.latency_s.append(time.monotonic() - exists)
             events += await stream.finish()
@@ -203,8 +213,9 @@ async def _call(
             tally.lost += 1
         else:
             tally.ended += 1
+            tally.wrong += _times(events) != _times(expected)
             if _texts(events) != _texts(expected):
-                tally.wrong += 1
+                tally.differing += 1
                 tally.mistakes.append([repr(_texts(expected)), repr(_texts(events)), f"resumed {stream.resumed}"])
         finally:
             tally.now -= 1
@@ -218,6 +229,10 @@ async def _finals(server: str, audio: bytes) -> list[Final]:
         for begin in range(0, len(audio), PIECE):
             events += await stream.send(audio[begin : begin + PIECE])
         return [event for event in events + await stream.finish() if isinstance(event, Final)]
+
+
+def _times(events: Sequence[Event]) -> list[tuple[float, float]]:
+    return [(event.start, event.end) for event in events if isinstance(event, Final)]
 
 
 def _texts(events: Sequence[Event]) -> list[tuple[str, float, float]]:

@@ -100,7 +100,7 @@ def test_a_late_chunk_is_counted_said_and_leaves_a_flight_record(spec, tmp_path)
         sleep(0.05)
     one.histogram()
     assert one.loop.counters.late == 1
-    assert one.lines[0].startswith("tritone: event=late stream=77 latency_ms=4")
+    assert one.lines[0].startswith("tritone: event=late stream=77 live=1 latency_ms=4")
     (record,) = tmp_path.glob("*.jsonl")
     assert '"stream": 77' in record.read_text()
     assert one.lines[1].startswith("tritone: event=late-batch stream=77 took_ms=4")

@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
+from tritone_backend.decoding.service import DecoderChoice, Decoding
+from tritone_backend.decoding.settings import DecodingSettings
 from tritone_backend.engines import create_engine
 from tritone_backend.errors import Code, EngineError, StreamError
 from tritone_backend.events import encode
 from tritone_backend.limits import Limits
 from tritone_backend.loop import StreamLoop
 from tritone_backend.models.registry import find_model
+from tritone_backend.options import StreamOptions
 from tritone_backend.streams import Request
+from tritone_backend.transcriber import Transcriber
 from tritone_client import InferReply, InferRequest
 from tritone_client._errors import TritoneError, from_status
 
@@ -67,6 +71,13 @@ def engines() -> tuple[FaultyEngine, FaultyEngine]:
     return FaultyEngine(0), FaultyEngine(1)
 
 
+@lru_cache
+def decoding() -> Decoding:
+    """The default decoder, with all the time it wants: words must not depend on how busy this machine is."""
+    choice = DecoderChoice(deadline_s=60.0)
+    return Decoding(engines()[0].spec, DecodingSettings.load(find_model("default")), choice)
+
+
 @dataclass
 class Server:
     """One server's process, as far as a client can tell.
@@ -96,7 +107,7 @@ class Server:
         self.broken = []
         self.loop = StreamLoop(
             self.engine,
-            lambda parameters: asr._open_session(spec, parameters),
+            lambda parameters: Transcriber(spec, StreamOptions.parse(parameters), decoding()),
             lambda sessions, logprobs: asr._digest(spec, sessions, logprobs),
             Limits(self.slots, 8, IDLE_S, measured=False, admin_key=ADMIN),
             on_broken=self.broken.append,

@@ -71,6 +71,7 @@ class Served:
                 idle_timeout_s=IDLE_S,
                 threads=1,
                 admission="slots",
+                final_deadline_ms=2000,  # words must not depend on how busy this machine is
             ),
         )
         model = MODEL.format(root=str(ROOT), command=str(self.command))

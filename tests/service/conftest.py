@@ -12,7 +12,7 @@ AUDIO = Path(__file__).resolve().parents[1] / "audio"
 
 @pytest.fixture(scope="session")
 def server():
-    with running_server(max_streams=96, idle_timeout_s=20.0) as running:
+    with running_server(max_streams=96, idle_timeout_s=20.0, admission="slots") as running:
         yield running
 
 

@@ -25,7 +25,7 @@ CALLER = Path(__file__).with_name("caller.py")
 
 @pytest.fixture(scope="module")
 def small():
-    with running_server(max_streams=STREAMS + 1, idle_timeout_s=IDLE_S) as running:
+    with running_server(max_streams=STREAMS + 1, idle_timeout_s=IDLE_S, admission="slots") as running:
         yield running
 
 
