@@ -113,9 +113,10 @@ class Ranks:
         Args:
             failed: this process ends with an error.
         """
+        # A process leaves the group before it waits: the group's end waits for all of its members.
+        if self.size > 1 and dist.is_initialized() and not failed:
+            dist.destroy_process_group()
         for child in self._children:
             if failed:
                 child.kill()
             child.wait(timeout=60)
-        if self.size > 1 and dist.is_initialized() and not failed:
-            dist.destroy_process_group()
