@@ -29,8 +29,9 @@ for group in ${*:-check speed naive sweep}; do
         naive) measure naive 35 --sections naive ;;
         sweep) measure sweep 50 --sections sweep --batch 1024 ;;
         sweep64) measure sweep64 40 --sections sweep --batch 64 ;;
+        serve) bash bench/serve_gpu.sh || FAILED=1 ;; # the service end to end, ten minutes
         *)
-            echo "unknown group $group: there are check speed naive sweep sweep64"
+            echo "unknown group $group: there are check speed naive sweep sweep64 serve"
             FAILED=1
             ;;
     esac

@@ -234,12 +234,9 @@ def default_slots(facts: Mapping[str, str]) -> int:
 
 def serve_options(args: argparse.Namespace, slots: int) -> list[str]:
     """Options of `tritone serve` for a service started here."""
-    return [
-        "--max-streams",
-        str(slots),
-        *_engine_options(args),
-        *_given(args, "instances", "engine-process", "admission", "decoder"),
-    ]
+    chosen = _given(args, "instances", "engine-process", "admission", "decoder")
+    never_wait = ["--drain-timeout", "0"]  # for calls of our own, when it is told to stop
+    return ["--max-streams", str(slots), *_engine_options(args), *chosen, *never_wait]
 
 
 def _engine_options(args: argparse.Namespace) -> list[str]:
