@@ -25,7 +25,7 @@ class Counters:
         chunks: chunks through the network.
         late: chunks answered later than they last.
         late_batches: network steps, with their decoding, that took longer than a chunk lasts.
-        degraded: phrases that stayed greedy because the search was not done in time.
+        degraded: phrases that stayed greedy: the search was not done in time or left speech out.
         busy_s: seconds that the loop worked.
     """
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.decoding.condense import Condenser
 from tritone_backend.decoding.language import LanguageModel
+from tritone_backend.decoding.rescue import LOST_LETTERS, gap
 from tritone_backend.decoding.settings import BeamSettings
 from tritone_backend.decoding.words import DecodedWord, Token, collapse, split_words
 from tritone_backend.spec import AcousticSpec
@@ -23,6 +24,8 @@ NO_WORD = -8.0
 PRUNE_AT = 400
 """Condensed frames, about 20 s of speech, after which the oldest part of a phrase is settled, so that memory ends."""
 LOOK_BACK = 150
+MOST_RESCUES = 8
+"""Gaps of one stretch after each of which the search begins anew; what follows the last one stays greedy."""
 
 
 class BeamDecoder:
@@ -54,6 +57,7 @@ class BeamDecoder:
         self._rows: list[NDArray[np.float32]] = []
         self._frames: list[int] = []
         self._settled: list[Token] = []
+        self._begun = False  # the row before a phrase's first one is there
 
     def push(self, logprobs: NDArray[np.float32], frame: int) -> None:
         """Search on through float32 [n, classes] of the open phrase, whose first row is stream frame ``frame``."""
@@ -66,10 +70,9 @@ class BeamDecoder:
 
     def words(self) -> list[DecodedWord]:
         """The open phrase's words so far, without the one that is being spoken."""
-        if not self._rows:
-            return []
         # The best path as far as its last unit; a word is complete once the space of the next one is there.
-        tokens = self._settled + self._read(self._search.get_best_hypothesis(0).tokens)
+        found = self._read(self._search.get_best_hypothesis(0).tokens) if self._rows else []
+        tokens = self._settled + found
         while tokens and tokens[-1].character != " ":
             tokens.pop()
         return split_words(tokens)
@@ -82,11 +85,10 @@ class BeamDecoder:
         if rows and int(rows[-1].argmax()) in self._silent:
             rows[-1] = self._silence(rows[-1])
         self._advance(rows, frames)
-        words: list[DecodedWord] = []
         if self._rows:
-            self._search.decode_end()
-            words = split_words(self._settled + self._read(self._search.get_best_hypothesis(0).tokens))
-        self._open = False
+            self._rescue(ends=True)
+        words = split_words(self._settled)
+        self._open = self._begun = False
         self._rows, self._frames, self._settled = [], [], []
         self._search.decode_begin()  # lets go of the phrase's hypotheses
         return words
@@ -95,7 +97,8 @@ class BeamDecoder:
         if not rows:
             return
         fresh = np.stack(rows)
-        if not self._rows:
+        if not self._begun:
+            self._begun = True
             # Every word begins with a space, and a phrase has none before its first one; if it has a word at all.
             space = np.full((1, fresh.shape[1]), _NEVER, np.float32)
             space[0, self._spec.space] = 0.0
@@ -104,8 +107,7 @@ class BeamDecoder:
                 fresh[0] = self._silence(fresh[0])
             fresh = np.concatenate([space, fresh])
             frames = [frames[0], *frames]
-        fresh = np.ascontiguousarray(fresh)
-        self._search.decode_step(fresh.ctypes.data, len(fresh), fresh.shape[1])
+        self._step(fresh)
         self._rows.extend(fresh)
         self._frames.extend(frames)
 
@@ -115,8 +117,13 @@ class BeamDecoder:
         row[self._spec.blank] = np.logaddexp(row[self._spec.blank], row[self._spec.space])
         return row
 
+    def _step(self, rows: NDArray[np.float32]) -> None:
+        rows = np.ascontiguousarray(rows)
+        self._search.decode_step(rows.ctypes.data, len(rows), rows.shape[1])
+
     def _settle(self) -> None:
         """Fix the oldest part of a long phrase and forget its hypotheses."""
+        self._rescue(ends=False)
         tokens = self._search.get_best_hypothesis(LOOK_BACK).tokens
         done = len(tokens) - 1
         if done < 1:
@@ -124,6 +131,44 @@ class BeamDecoder:
         self._settled += self._read(tokens)
         self._search.prune(LOOK_BACK)
         del self._rows[:done], self._frames[:done]
+
+    def _rescue(self, *, ends: bool) -> None:
+        """Settle what the search left out as greedy decoding has it, and search on behind it.
+
+        Args:
+            ends: it is the phrase's end: settle all.
+        """
+        for turn in range(MOST_RESCUES + 1):
+            if ends:
+                self._search.decode_end()
+            path, dead = self._best_path()
+            # Where no hypothesis is between units any letter that is missing shows that the last unit is wrong.
+            lost = gap(self._spec, self._rows, path, 1 if dead and ends else LOST_LETTERS)
+            if lost is None:
+                if ends:
+                    self._settled += collapse(self._spec, self._rows, self._frames, path)
+                return
+            first, after = lost
+            if turn == MOST_RESCUES:
+                after = len(self._rows)
+            greedy = [int(row.argmax()) for row in self._rows[first:after]]
+            self._settled += collapse(self._spec, self._rows, self._frames, path[:first])
+            self._settled += collapse(self._spec, self._rows[first:after], self._frames[first:after], greedy)
+            del self._rows[:after], self._frames[:after]
+            self._search.decode_begin()
+            if not self._rows:
+                return
+            self._step(np.stack(self._rows))
+
+    def _best_path(self) -> tuple[list[int], bool]:
+        """A class for each row, unfinished unit included, and whether every hypothesis is inside a unit."""
+        found = self._search.get_all_final_hypothesis()
+        if not found:
+            return [self._spec.blank] * len(self._rows), True
+        best = max(found, key=lambda one: one.score)
+        tokens = best.tokens[1 : len(self._rows) + 1]
+        last = max((row for row, word in enumerate(best.words) if word >= 0), default=0)
+        return tokens, any(token != self._spec.blank for token in best.tokens[last + 1 : len(self._rows) + 1])
 
     def _read(self, classes: list[int]) -> list[Token]:
         """Letters and spaces of a path; its first entry stands before the first row."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.decoding.finals import Final, PendingEvents
+from tritone_backend.decoding.rescue import falls_short
 from tritone_backend.decoding.words import DecodedPhrase, DecodedWord
 
 MOST_WAITING = 2_000
@@ -80,8 +81,12 @@ class StreamSearch:
                 continue
             words = self._searcher.finish()
             self._first, pushed = -1, False
-            if job is not None:
+            if job is None:
+                continue
+            if not falls_short(words, job.phrase.words):
                 job.settle(DecodedPhrase.of(words))
+            elif job.settle(None):
+                self._pool.degraded(1, "short", f"of {len(job.phrase.words)} words the search had {len(words)}")
         if pushed and self._partials:
             self.latest = (self._first, self._searcher.words())
 

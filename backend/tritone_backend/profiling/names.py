@@ -108,7 +108,10 @@ LATE_BATCHES = Metric(
     "tritone_late_batches_total", Kind.COUNTER, "steps", "Network steps, with decoding, longer than a chunk lasts"
 )
 DEGRADED = Metric(
-    "tritone_degraded_total", Kind.COUNTER, "phrases", "Finals with greedy words: the search was not done in time"
+    "tritone_degraded_total",
+    Kind.COUNTER,
+    "phrases",
+    "Finals with greedy words: the search was late or left speech out",
 )
 BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked")
 CHUNK_SECONDS = Metric(
@@ -149,6 +152,7 @@ CAUSES = {
     "failed": "an error of the service ended the stream: its client replays it",
     "batch-failed": "a network step failed: its streams are lost here and replayed by their clients",
     "degraded deadline": "the search was not done in time, so a final has greedy words: this machine is at its limit",
+    "degraded short": "the search left out much of what was heard, so a final has greedy words",
     "degraded backlog": "the search fell minutes behind one stream, so a final has greedy words",
     "degraded failed": "the search failed on a phrase, so its final has greedy words",
     "late": "answered later than the chunk lasts: batch_wait_ms is waiting for others, network_ms the network itself",

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.decoding import DecodedWord, FrameDecisions, GreedyDecoder
 from tritone_backend.decoding.pool import Searcher
+from tritone_backend.decoding.rescue import falls_short
 from tritone_backend.endpointing import Endpointer
 from tritone_backend.options import StreamOptions
 from tritone_backend.spec import AcousticSpec
@@ -34,12 +35,11 @@ def decode(spec: AcousticSpec, logprobs: NDArray[np.float32], search: Searcher |
         if first + step >= len(logprobs) and (last := endpointer.finish()):
             closed.append(last)
         for span in closed:
-            if search:
-                if span.end > first:
-                    search.push(logprobs[max(span.start, first) : span.end], max(span.start, first))
-                words += search.finish()
-            else:
-                words += greedy.close(span).words
+            if search and span.end > first:
+                search.push(logprobs[max(span.start, first) : span.end], max(span.start, first))
+            heard = greedy.close(span).words
+            found = search.finish() if search else heard
+            words += heard if falls_short(found, heard) else found
         if endpointer.start is None:
             greedy.forget()
         elif search:

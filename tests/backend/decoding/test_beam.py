@@ -105,3 +105,34 @@ def test_condensing_leaves_letters_and_their_frames(spec):
     best = [int(row.argmax()) for row in kept + last]
     assert best == [spec.blank, spec.labels.index("д"), spec.blank, spec.labels.index("а"), spec.space]
     assert [*frames, *end] == [50, 53, 56, 57, 59]
+
+
+def dead_end(spec) -> np.ndarray:
+    """'мы' makes a search with one hypothesis wait for 'мыла', whose third letter never comes."""
+    return rows("-да- -мышь- -нет- -раму- ", spec)
+
+
+@pytest.mark.parametrize("repeats", [1, 60])
+def test_a_search_without_a_way_on_loses_no_word(spec, language, repeats):
+    narrow = BeamDecoder(spec, language, BeamSettings(beam=1))
+    said = dead_end(spec)
+    for turn in range(repeats):
+        narrow.push(said, turn * len(said))
+    words = narrow.finish()
+    assert text(words) == " ".join(["да мышь нет раму"] * repeats)
+    assert [(word.start, word.end) for word in words[:2]] == [(1, 3), (6, 10)]
+    narrow.push(rows("да", spec), 0)
+    assert text(narrow.finish()) == "да"
+
+
+def test_a_phrase_cut_inside_a_word_keeps_its_letters(spec, language):
+    narrow = BeamDecoder(spec, language, BeamSettings(beam=1))
+    narrow.push(rows("-да- -мы-л", spec), 0)
+    assert text(narrow.finish()) == "да мыл"
+
+
+def test_the_rest_of_a_phrase_stays_greedy_after_many_rescues(spec, language, monkeypatch):
+    monkeypatch.setattr(module, "MOST_RESCUES", 2)
+    narrow = BeamDecoder(spec, language, BeamSettings(beam=1))
+    narrow.push(np.concatenate([dead_end(spec)] * 5), 0)
+    assert text(narrow.finish()) == " ".join(["да мышь нет раму"] * 5)

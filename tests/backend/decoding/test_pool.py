@@ -133,3 +133,13 @@ def test_words_shown_twice_stay_until_the_final():
     assert partial.show(phrase("нам стола мы идём"), phrase("дам столы").words).text == "нам столы мы идём"
     partial.reset()
     assert partial.show(phrase("да"), []).text == "да"
+
+
+def test_a_search_that_leaves_speech_out_stays_greedy_and_is_counted(bench):
+    final = bench.search.finish(phrase("раз два три четыре пять"))
+    while not final.settled:
+        time.sleep(0.001)
+    assert final.phrase.text == "раз два три четыре пять"
+    while not bench.degraded:
+        time.sleep(0.001)
+    assert bench.degraded == [(1, "short", "of 5 words the search had 2")]
