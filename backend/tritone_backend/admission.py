@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic
 
 from tritone_backend.counters import Counters, count
@@ -11,6 +11,7 @@ from tritone_backend.errors import Code, StreamError
 from tritone_backend.gate import ADMIN_KEY, DRAIN, RETRY_AFTER_S, Gate
 from tritone_backend.limits import Limits
 from tritone_backend.profiling.journal import Journal
+from tritone_backend.profiling.names import BATCH_WAIT, NETWORK
 from tritone_backend.slots import SlotTable
 from tritone_backend.streams import PayloadT, Request, ResultT, Session, Stream
 
@@ -146,6 +147,19 @@ class Admission(Generic[PayloadT, ResultT]):
         self._counters.failed += 1
         self._journal.note(now, "failed", stream_id, reason, detail=detail)
         self.drop(stream_id)
+
+    def chunk_was_late(self, now: float, stream: Stream[PayloadT, ResultT], latency_s: float) -> None:
+        """Count and say that an answer took longer than its chunk lasts."""
+        self._counters.late += 1
+        waited, network = stream.stages[BATCH_WAIT] / 1e3, stream.stages[NETWORK] / 1e3
+        times = {"latency_ms": latency_s * 1e3, "batch_wait_ms": waited, "network_ms": network}
+        self._journal.note(now, "late", stream.stream_id, "", detail="", live=len(self._table), **times)
+
+    def batch_was_late(self, now: float, batch: Sequence[Stream[PayloadT, ResultT]], took_s: float) -> None:
+        """Count and say that a network step took longer than a chunk lasts."""
+        self._counters.late_batches += 1
+        first, live = batch[0].stream_id, len(self._table)
+        self._journal.note(now, "late-batch", first, took_ms=took_s * 1e3, streams=len(batch), live=live)
 
     def drop(self, stream_id: int) -> None:
         """Free a stream's slot, if it has one."""

@@ -19,7 +19,7 @@ from tritone_backend.errors import Code, StreamError
 from tritone_backend.gate import Gate
 from tritone_backend.pace import measure_alone
 from tritone_backend.profiling.journal import Journal
-from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, NETWORK, PACK, RESAMPLE, UNPACK
+from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, PACK, RESAMPLE, UNPACK
 from tritone_backend.profiling.profile import Profile
 from tritone_backend.profiling.spans import span
 from tritone_backend.profiling.stagetimes import new_stage_times
@@ -63,8 +63,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             profile: takes the stage times of every chunk.
             journal: takes what happens to single streams.
             on_tick: called about twice a second on the loop's thread with the counters.
+            on_broken: called with the reason when the engine fails every time; should end the process.
             board: shared with the server's other processes.
-            on_broken: called when the engine fails every time, with the reason; should end the process.
         """
         engine.allocate(limits.max_streams + 1)
         self.counters = Counters(slots=limits.max_streams)
@@ -78,6 +78,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._failed_in_a_row = 0
         self._chunk_seconds = engine.spec.chunk_seconds
         self._gate = Gate(limits, self._chunk_seconds, board)
+        self.pace = self._gate.pace
         self._streams = Admission(open_session, limits, self._gate, self.counters, self._journal)
         self._inbox: deque[tuple[Sequence[Request[PayloadT, ResultT]], Callable[[], None]]] = deque()
         self._unread: deque[tuple[int, StreamError]] = deque()
@@ -90,7 +91,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
     def start(self) -> None:
         """Begin to work. Warms the engine up first, so that the first caller does not pay for it, and measures it."""
-        self._gate.pace.learn(measure_alone(self._engine, self._signal[: self._limits.max_streams]))
+        self.pace.learn(measure_alone(self._engine, self._signal[: self._limits.max_streams]))
         self._thread.start()
 
     def submit(
@@ -179,8 +180,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
     def _step(self) -> None:
         """Run one batch: the next chunk of each of the streams whose turn it is."""
-        pace = self._gate.pace
-        batch = self._ready.take(self._limits.max_batch, lambda: pace.chunks_within(MIXED_SHARE * self._chunk_seconds))
+        most_mixed = MIXED_SHARE * self._chunk_seconds
+        batch = self._ready.take(self._limits.max_batch, lambda: self.pace.chunks_within(most_mixed))
         waiting = len(self._ready)
         begin = perf_counter()
         signal = self._signal[: len(batch)]
@@ -214,11 +215,9 @@ class StreamLoop(Generic[PayloadT, ResultT]):
                     ended = self._finish_chunk(stream, shared, done, ended)
                 except Exception as error:  # noqa: PERF203 - a defect in one session is that stream's alone
                     self._fail(stream, StreamError(Code.INTERNAL, f"the stream failed: {error!r:.200}"), repr(error))
-        pace.observe(done, len(batch), ended - begin)
+        self.pace.observe(done, len(batch), ended - begin)
         if done - begin > self._chunk_seconds:
-            self.counters.late_batches += 1
-            first, took_ms = batch[0].stream_id, (done - begin) * 1e3
-            self._journal.note(done, "late-batch", first, took_ms=took_ms, streams=len(batch), waiting=waiting)
+            self._streams.batch_was_late(done, batch, done - begin)
         if self._profile:
             self._profile.batch(begin, ended, len(batch), waiting, len(self._streams))
 
@@ -250,18 +249,12 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         if stream.asked_at is not None:
             stream.asked_at = None
             if ended - since > self._chunk_seconds:
-                self._note_late(stream, ended, ended - since)
+                self._streams.chunk_was_late(ended, stream, ended - since)
+                if self._profile:
+                    self._profile.late()
             if goes_on:  # the next chunk's times are its own
                 stream.stages = new_stage_times()
         return begin if goes_on else ended
-
-    def _note_late(self, stream: Stream[PayloadT, ResultT], now: float, latency: float) -> None:
-        self.counters.late += 1
-        waited, network = stream.stages[BATCH_WAIT] / 1e3, stream.stages[NETWORK] / 1e3
-        times = {"latency_ms": latency * 1e3, "batch_wait_ms": waited, "network_ms": network}
-        self._journal.note(now, "late", stream.stream_id, "", detail="", live=len(self._streams), **times)
-        if self._profile:
-            self._profile.late()
 
     def _complete(self, stream: Stream[PayloadT, ResultT]) -> None:
         """Answer the stream's request; free its slot if that was the last one."""

@@ -13,9 +13,9 @@ from tritone_backend.engines import Engine
 
 WINDOW_S = 3
 MIN_CHUNKS = 20
-MOST_ROUND_SHARE = 0.25
-"""A round may take this share of a chunk: a chunk waits for one round and takes one, half its own length in all."""
-MOST_BUSY_SHARE = 0.85
+MOST_ROUND_SHARE = 0.2
+"""A round may take this share of a chunk: it waits for one and takes one, two fifths of its length."""
+MOST_BUSY_SHARE = 0.75
 
 
 @dataclass

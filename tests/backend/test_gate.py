@@ -80,19 +80,19 @@ def test_pace_says_how_many_streams_fit_before_any_is_late():
     pace = Pace(0.3, 32)
     assert pace.room(0.0) is None
     pace.learn([(size, 0.011 + 0.00186 * size) for size in (1, 2, 4, 8, 16, 32)])  # the default model on two cores
-    assert pace.room(0.0) == pytest.approx(117, abs=2)
+    assert pace.room(0.0) == pytest.approx(103, abs=2)
     for moment in range(4):  # the machine does something else as well: everything takes twice as long
         pace.observe(100.0 + moment / 10, MIN_CHUNKS, 2 * pace.expected(MIN_CHUNKS))
     assert pace.slowness(100.5) == pytest.approx(2)
     assert pace.room(100.5) < 60
-    assert pace.room(105.0) == pytest.approx(117, abs=2)  # that was seconds ago
+    assert pace.room(105.0) == pytest.approx(103, abs=2)  # that was seconds ago
     assert 1 <= pace.chunks_within(0.0375) < 32
 
 
 def test_pace_of_a_fast_engine_is_bounded_by_full_batches():
     pace = Pace(0.3, 32)
     pace.learn([(size, 0.001 + 0.00001 * size) for size in (1, 2, 4, 8, 16, 32)])
-    assert pace.room(0.0) == pytest.approx(0.85 * 0.3 * 32 / 0.00132, rel=0.02)
+    assert pace.room(0.0) == pytest.approx(0.75 * 0.3 * 32 / 0.00132, rel=0.02)
 
 
 def test_one_stall_does_not_close_the_gate_of_an_idle_machine():
@@ -108,7 +108,7 @@ def test_a_slow_engine_is_filled_to_what_it_carries_and_no_further(harness):  # 
     one.loop._gate.pace.learn([(size, 0.010 * size) for size in (1, 2, 4, 8)])
     answers = [one.send(i, start=True) for i in range(1, 100)]
     errors = [error for answer in answers if (error := answer.exception(5))]
-    assert len(answers) - len(errors) == 25  # 85 % of 30
+    assert len(answers) - len(errors) == 22  # 75 % of 30
     assert {(error.reason, error.retry_after_s) for error in errors} == {("overloaded", 2.0)}
 
 

@@ -98,6 +98,12 @@ class Answers(Generic[ResultT]):
             answer.postpone()
         self._stepped.release()
 
+    def postpone(self) -> None:
+        """Nobody waits: all answers of this call come later, one by one."""
+        for answer in self._open:
+            answer.postpone()
+        self._stepped.release()
+
     def wait(self) -> None:
         """Wait for `stepped`."""
         self._stepped.acquire()

@@ -37,6 +37,9 @@ from tritone_backend.triton.metrics import Metrics
 from tritone_backend.triton.repository import ModelSettings
 
 SEQUENCE_START, SEQUENCE_END = 1, 2
+MOST_WAIT_S = 3e-3
+"""Network steps that take longer are not waited for in `execute`. Triton makes a batch of what has arrived as soon as
+it can, so that beside long steps many small batches queue up, each for a step of its own; and small ones cost most."""
 ADMIN_KEY_VARIABLE = "TRITONE_ADMIN_KEY"
 BROKEN_STATUS = 70
 
@@ -175,9 +178,12 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 reply(unread, new_stage_times())
             else:
                 accepted.append(parsed)
-        if accepted:
+        if accepted and self._loop.pace.expected(1) < MOST_WAIT_S:
             self._loop.submit(accepted, self._answers.stepped)
             self._answers.wait()
+        elif accepted:
+            self._answers.postpone()
+            self._loop.submit(accepted)
         return self._answers.responses()
 
     def finalize(self) -> None:
