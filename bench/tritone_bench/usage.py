@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import psutil
 
 MODEL_PROCESS = "triton_python_backend_stub"
+ENGINE_PROCESS = "tritone_backend.engines.shared.host"
 SAMPLE_S = 0.5
 _GPU_QUERY = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 
@@ -70,7 +71,7 @@ class UsageMeter:
             with contextlib.suppress(psutil.Error):
                 times = process.cpu_times()
                 cpu[process.pid] = times.user + times.system
-                if MODEL_PROCESS.startswith(process.name()[:15]) and process.name():
+                if _runs_models(process):
                     models.add(process.pid)
         self._marks.append(_Reading(cpu, models, time.monotonic(), _busy_s(), self.counters()))
 
@@ -152,6 +153,11 @@ class UsageMeter:
             rows = [[float(cell) for cell in row.split(",")] for row in shown.strip().splitlines()]
             if rows:
                 self._gpu.append((sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows)))
+
+
+def _runs_models(process: psutil.Process) -> bool:
+    name = process.name()
+    return bool(name) and (MODEL_PROCESS.startswith(name[:15]) or ENGINE_PROCESS in process.cmdline())
 
 
 def _busy_s() -> float:

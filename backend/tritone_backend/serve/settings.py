@@ -36,7 +36,7 @@ class ServeSettings:
         decoder: one of `decoding.settings.DECODERS`.
         language_model: file that stands in for the acoustic model's own language model.
         final_deadline_ms: how long a final waits for the beam search before it stays greedy.
-        instances: processes that run the speech model and share the streams.
+        instances: processes that run the speech model, each with an equal share of the streams, rounded up.
         engine_process: ``own``: each has an engine; ``shared``: one engine in a process of its own serves all.
         max_call_s: seconds after which a stream takes no more audio.
         host: IPv4 address or name that gRPC listens on.

@@ -58,7 +58,7 @@ def _engine(settings: ModelSettings, instance: str) -> tuple[Engine, str, int]:
     most = settings.max_batch or MAX_BATCH["torch"]
     if settings.engine_process == "shared":
         if instance == "streaming_asr_0_0":  # one of all starts it; those of streaming_acoustic join as well
-            slots = 2 * settings.max_streams + settings.instances + 1
+            slots = settings.max_streams + 1 + settings.instances * (share_of(settings) + 1)
             words = ("--model", str(model), "--engine", settings.engine, "--threads", str(settings.threads))
             start_host([*words, "--slots", str(slots), "--most", str(2 * most)])
         return SharedEngine(AcousticSpec.load(model), engine_address(), most), "", most
@@ -67,10 +67,9 @@ def _engine(settings: ModelSettings, instance: str) -> tuple[Engine, str, int]:
     return engine, reason, settings.max_batch or MAX_BATCH[engine.name]
 
 
-def share_of(slots: int, instances: int, instance: str) -> int:
-    """Slots of one instance, by its name ``MODEL_GROUP_NUMBER``; those of all instances are ``slots`` together."""
-    number = int(instance.rpartition("_")[2])
-    return slots * (number + 1) // instances - slots * number // instances
+def share_of(settings: ModelSettings) -> int:
+    """Slots of one instance: the same for all, because Triton fills their places evenly; so the sum is rounded up."""
+    return -(-settings.max_streams // settings.instances)
 
 
 class StreamingService(Generic[PayloadT, ResultT]):
@@ -98,6 +97,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
         """
         _check_numpy()
         settings = read_settings(args)
+        self._one_of_several = settings.instances > 1  # they take turns on a GPU, and processor time is what is short
         self._read_payload = read_payload
         self._write_result = write_result
         self._logger = pb_utils.Logger
@@ -108,7 +108,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
             self._guard = Guard.from_environment(args["model_name"], self._logger.log_warn, settings.instances)
             engine, reason, max_batch = _engine(settings, args["model_instance_name"])
             spec = engine.spec
-            slots = share_of(settings.max_streams, settings.instances, args["model_instance_name"])
+            slots = share_of(settings)
             profile = Profile(slots, spec.chunk_seconds, self._dump_to(args["model_name"]))
             self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds, settings.instances)
             self._loop: StreamLoop[PayloadT, ResultT] = StreamLoop(
@@ -178,7 +178,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
                 reply(unread, new_stage_times())
             else:
                 accepted.append(parsed)
-        if accepted and self._loop.pace.expected(1) < MOST_WAIT_S:
+        if accepted and (self._one_of_several or self._loop.pace.expected(1) < MOST_WAIT_S):
             self._loop.submit(accepted, self._answers.stepped)
             self._answers.wait()
         elif accepted:

@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import select
+import signal
 import socket
 import sys
 from collections import deque
@@ -191,6 +192,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--most", type=int, default=512, help="rows of one step")
     options = parser.parse_args(words)
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # a question to all processes that hold streams
     os.umask(0o077)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(options.socket)
