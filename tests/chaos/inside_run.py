@@ -297,7 +297,8 @@ async def undisturbed() -> list[list[tuple]]:
     server = Server("inside:9", engines()[0], 1)
     await asyncio.to_thread(server.start)
     found = []
-    async with Client(server.address, timeout=TIMEOUTS, transport=lambda address: InsideTransport(server)) as client:
+    patient = Timeouts(request=400.0)
+    async with Client(server.address, timeout=patient, transport=lambda address: InsideTransport(server)) as client:
         for audio in calls():
             async with client.stream(OPTIONS) as stream:
                 events = await stream.send(audio)
