@@ -16,6 +16,7 @@ MIN_CHUNKS = 20
 MOST_ROUND_SHARE = 0.2
 """A round may take this share of a chunk: it waits for one and takes one, two fifths of its length."""
 MOST_BUSY_SHARE = 0.75
+RUNS = 4
 
 
 @dataclass
@@ -72,12 +73,15 @@ class Pace:
         entry.expected_s += self.expected(size)
 
     def slowness(self, now_s: float) -> float:
-        """By which factor batches took longer than expected in the last seconds; 1 when too few ran to say."""
+        """By which factor batches took longer than expected in the last seconds; 1 when too few ran to say.
+
+        Never below 1: small batches that were quicker than thought say nothing of the large ones of a full machine.
+        """
         recent = [entry for entry in self._seconds if now_s - entry.second < WINDOW_S + 1]
         expected = sum(entry.expected_s for entry in recent)
         if sum(entry.chunks for entry in recent) < MIN_CHUNKS or not expected:
             return 1.0
-        return max(0.25, sum(entry.took_s for entry in recent) / expected)
+        return max(1.0, sum(entry.took_s for entry in recent) / expected)
 
     def room(self, now_s: float) -> int | None:
         """Most live streams that this machine answers in time, at its present pace; None when it is not known."""
@@ -100,15 +104,18 @@ class Pace:
 def measure_alone(engine: Engine, signal: NDArray[np.int16]) -> list[tuple[int, float]]:
     """Run batches of 1, 2, 4 ... rows of ``signal`` [B, chunk_samples] and say how many seconds each took.
 
-    Each size runs twice, and the second run counts: the first one may compile or allocate.
+    Each size runs five times, and the middle one of the last four counts: the first may compile or allocate, and other
+    models that load at the same time disturb some.
     """
     found = []
     size = 1
     while size <= len(signal):
         batch = signal[:size], np.arange(size, dtype=np.int32), np.ones(size, np.bool_)
-        engine.step(*batch)
-        begin = perf_counter()
-        engine.step(*batch)
-        found.append((size, perf_counter() - begin))
+        times = []
+        for _ in range(1 + RUNS):
+            begin = perf_counter()
+            engine.step(*batch)
+            times.append(perf_counter() - begin)
+        found.append((size, sorted(times[1:])[RUNS // 2]))
         size *= 2
     return found
