@@ -100,17 +100,16 @@ class _MetricFamily:
 
 
 def install() -> None:
-    """Let ``import triton_python_backend_utils`` find this, unless it is here already."""
-    if "triton_python_backend_utils" in sys.modules:
+    """Let ``import triton_python_backend_utils`` find this; an empty module of another test is filled."""
+    module: Any = sys.modules.setdefault("triton_python_backend_utils", types.ModuleType("triton_python_backend_utils"))
+    if hasattr(module, "Logger"):
         return
-    module: Any = types.ModuleType("triton_python_backend_utils")
     module.Tensor, module.InferenceResponse, module.TritonError = Tensor, Response, TritonError
     module.TritonModelException = RuntimeError
     module.MetricFamily = _MetricFamily
     module.TRITONSERVER_RESPONSE_COMPLETE_FINAL = 1
     module.get_input_tensor_by_name = lambda request, name: Tensor(name, request.inputs[name])
     module.Logger = types.SimpleNamespace(log_info=log.append, log_warn=log.append, log_error=log.append)
-    sys.modules["triton_python_backend_utils"] = module
 
 
 class Model:
