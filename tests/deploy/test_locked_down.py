@@ -119,6 +119,10 @@ def sandbox(command: list[str]) -> list[str]:
     steps += [f"mount --rbind /dev {NEW_ROOT}/dev", f"mount --rbind /proc {NEW_ROOT}/proc"]
     for place, options in (("/tmp", "mode=1777"), ("/home", f"uid={USER},mode=0700"), ("/dev/shm", "mode=1777")):
         steps.append(f"mount -t tmpfs -o {options} none {NEW_ROOT}{place}")
+        for needed in {ROOT, Path(sys.prefix)}:  # a checkout in /tmp or /home is covered now: show it again
+            if needed.is_relative_to(place):
+                shown = f"{NEW_ROOT}{needed}"
+                steps += [f"mkdir -p {shown}", f"mount --bind {needed} {shown}", f"mount -o remount,bind,ro {shown}"]
     steps.append(f"mount -o remount,bind,ro {NEW_ROOT}")
     rights = f"--reuid={USER} --regid={USER} --clear-groups --no-new-privs --bounding-set=-all --inh-caps=-all"
     environment = "env -i HOME=/home PATH=/usr/bin:/bin PYTHONUNBUFFERED=1"
@@ -130,6 +134,8 @@ def sandbox(command: list[str]) -> list[str]:
 def locks():
     if os.geteuid() != 0 or not all(map(shutil.which, ("unshare", "setpriv", "chroot"))):
         pytest.skip("laying a read-only root needs root, unshare and setpriv")
+    if hidden_ancestor(ROOT) is not None:
+        pytest.skip("the checkout lies in a folder that other users may not enter")
     tried = subprocess.run(sandbox(["true"]), capture_output=True, text=True, timeout=30, check=False)
     if tried.returncode != 0:
         pytest.skip(f"this machine does not allow mount namespaces: {tried.stderr.strip()[:200]}")
