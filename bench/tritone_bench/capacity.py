@@ -52,13 +52,14 @@ def run(args: argparse.Namespace) -> int:
     if args.request_rate_range:
         return rates.run(args)
     with session(args, "capacity") as ready:
-        _search(ready)
+        search(ready)
     limit = limiting_stage(ready.run.levels, ready.run.confirmed, total_cores())
     out(summary(ready.run, limit), f"  report    {ready.folder / 'report.html'}")
     return 0 if ready.run.confirmed else 1
 
 
-def _search(ready: Session) -> None:
+def search(ready: Session) -> None:
+    """Find the capacity of the session's service and keep it in the session's record; raises as `find_capacity`."""
     found = Outcome(levels=ready.run.levels)
     # A stream alone takes reference_ms of every 300 ms; batches do better, so this is a low guess to double from.
     guess = ready.args.first or max(2, round(0.25 * 300.0 / max(ready.run.reference_ms, 0.1)))

@@ -9,6 +9,7 @@ from typing import Any
 COMMANDS = {
     "capacity": ("tritone_bench.capacity", "find how many live streams a service carries"),
     "load": ("tritone_bench.load", "hold a load and report it"),
+    "soak": ("tritone_bench.soak.command", "let calls come and go for an hour; verdict on what grew or was lost"),
     "overload": ("tritone_bench.overload", "offer more calls than fit: latency of the admitted, refusals, losses"),
     "roof": ("tritone_bench.roof", "measure an engine alone, without a server"),
     "engine": ("tritone_bench.engine_run", "time an engine alone at every batch size, against what the machine can do"),

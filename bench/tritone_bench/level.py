@@ -44,6 +44,7 @@ class Usage:
         steps_per_s: network steps per second.
         loop_busy: share of the time that the model's loop worked.
         other_cores: what all other programs of this machine took, and what its host withheld from it.
+        degraded: finals with greedy words for want of time, in the whole load; only asked when words were wrong.
     """
 
     service_cores: float | None = None
@@ -56,6 +57,7 @@ class Usage:
     steps_per_s: float | None = None
     loop_busy: float | None = None
     other_cores: float | None = None
+    degraded: int | None = None
 
 
 @dataclass
@@ -110,6 +112,11 @@ class Level:
     mistakes: list[list[str]] = field(default_factory=list)
     fatal: str | None = None
     cut: bool = False
+
+    @property
+    def hurried(self) -> bool:
+        """Whether the service itself says that all wrong words are greedy ones, for want of time: a load too much."""
+        return 0 < self.wrong <= (self.usage.degraded or 0)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

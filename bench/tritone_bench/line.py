@@ -114,6 +114,11 @@ class Line:
         self.due = begins + PERIOD_S
         self.open = self.ending = self.hanging_up = False
 
+    @property
+    def broken_off(self) -> bool:
+        """Whether the request under way ends the call before its end: its answer flushes half a phrase."""
+        return self.ending and self.length < len(self.script.bodies)
+
     def advance(self) -> None:
         """Go to the next chunk; its time follows from the beginning of the call, so that lateness never adds up."""
         self.index += 1

@@ -56,10 +56,13 @@ class Recorder:
 
     def answered(self, line: Line, now: float, payload: bytes) -> None:
         """An answer to the line's current chunk."""
-        if line.asked_timing or not line.transcript.matches(payload, line.index):
+        # What a phrase sounds like when it is cut in the middle, no call alone has said: nothing to compare with.
+        unknown = line.broken_off
+        if line.asked_timing or not (unknown or line.transcript.matches(payload, line.index)):
             try:
                 outputs = kserve.named_outputs(payload)
-                line.transcript.add(line.index, outputs["events"])
+                if not unknown:
+                    line.transcript.add(line.index, outputs["events"])
             except (ValueError, KeyError, TypeError) as error:
                 self.failed(line, now, _INTERNAL, f"an answer that cannot be read: {error!r}")
                 return

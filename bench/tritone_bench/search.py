@@ -18,6 +18,9 @@ SETTLE_TIMEOUT_S = 30.0
 RECOVERY_S = 4.5
 MAX_CONFIRMATIONS = 4
 STARTS_PER_S = 2500.0
+DEGRADED = "tritone_degraded_total"
+COUNTERS_S = 1.0
+"""The service's counters are at most so old."""
 DISTURBED = 0.15
 """Share of the cores taken by other programs above which a failure is tried once more."""
 
@@ -120,6 +123,7 @@ class Bench:
             return cut
 
         with UsageMeter(self._service.root, self._service.metrics_url) as meter:
+            degraded = meter.counters().get(DEGRADED, 0.0)
             try:
                 report = self._fleet.run(Load(**fields), self._processes, watch, meter.mark)
             except Interrupted as interruption:
@@ -131,6 +135,11 @@ class Bench:
             meter.mark()
         level = self._summary(report, load, meter)
         level.cut = cut
+        if level.wrong and not level.fatal:
+            time.sleep(COUNTERS_S)
+            level.usage.degraded = round(meter.counters().get(DEGRADED, 0.0) - degraded)
+            if level.hurried:
+                level.failed = f"{level.wrong} of {level.checked} calls came back with greedy words for want of time"
         self._overloaded = bool(level.failed)
         return level, report
 
@@ -196,7 +205,7 @@ def find_capacity(
         on_level(step, level)
         if seconds == effort.confirm_s:
             outcome.report = report
-        if level.wrong:
+        if level.wrong and not level.hurried:
             raise WrongWordsError(_wrong(level))
         if level.fatal:
             raise ServiceError(f"at {streams} streams: {level.fatal}")

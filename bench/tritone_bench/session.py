@@ -8,7 +8,7 @@ import math
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,8 +120,13 @@ class Session:
 
 
 @contextlib.contextmanager
-def session(args: argparse.Namespace, kind: str) -> Iterator[Session]:
+def session(args: argparse.Namespace, kind: str, keep: Callable[[Session], None] | None = None) -> Iterator[Session]:
     """Make everything ready, and keep what was measured however the block ends.
+
+    Args:
+        args: the command's options.
+        kind: of the run.
+        keep: writes what the folder shall hold, instead of the usual report; the folder then ends with the kind.
 
     Raises:
         BenchError: something is missing or went wrong; when loads were measured, a partial report is written first.
@@ -138,7 +143,8 @@ def session(args: argparse.Namespace, kind: str) -> Iterator[Session]:
         pauses=not args.no_pauses,
     )
     when = results.now()
-    folder = results.prepare_folder(args.out or results.default_folder(), when)
+    folder = results.prepare_folder(args.out or results.default_folder(), when, kind if keep else "")
+    keep = keep or _keep
     slots = args.max_streams or default_slots(machine.machine())
     roof = _roof(args, host, port, screen)
     try:
@@ -153,10 +159,10 @@ def session(args: argparse.Namespace, kind: str) -> Iterator[Session]:
                     session.run.error = problem.user_message
                     screen.clear()
                     if session.run.levels:
-                        _keep(session)
+                        keep(session)
                         screen.say(f"partial report: {folder}")
                     raise problem from None
-                _keep(session)
+                keep(session)
     except KeyboardInterrupt:
         raise BenchError("interrupted before anything was measured", exit_status=130) from None
     finally:

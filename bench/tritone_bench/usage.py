@@ -76,7 +76,7 @@ class UsageMeter:
         self._marks.append(_Reading(cpu, models, time.monotonic(), _busy_s(), self.counters()))
 
     def counters(self) -> dict[str, float]:
-        """The counters of `streaming_asr` among the service's metrics, by name; empty when out of reach."""
+        """The counters of `streaming_asr`, by name and summed over labels; empty when out of reach."""
         if not self._metrics_url:
             return {}
         found: dict[str, float] = {}
@@ -89,7 +89,7 @@ class UsageMeter:
             if line.startswith("tritone_") and 'model="streaming_asr"' in line:
                 name, _, value = line.replace("{", " ", 1).partition(" ")
                 with contextlib.suppress(ValueError):
-                    found[name] = float(value.rsplit(" ", 1)[1])
+                    found[name] = found.get(name, 0.0) + float(value.rsplit(" ", 1)[1])
         return found
 
     @property

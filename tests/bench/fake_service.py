@@ -29,6 +29,7 @@ class FakeService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         self.stall_after = 10**9
         self.full_at = 10**9  # live streams
         self.serial_s = 0.0  # work that only one request at a time can do
+        self.flushes = False  # the end of a call brings one word more
         self.requests = 0
         self.parameters: list[dict[str, Any]] = []
         self.live: dict[int, int] = {}
@@ -61,6 +62,7 @@ class FakeService(service_pb2_grpc.GRPCInferenceServiceServicer):  # type: ignor
         word = f"{self.live[stream]:x}" if self.requests <= self.wrong_after else "wrong"
         if values.get("sequence_end"):
             del self.live[stream]
+            word += " rest" * self.flushes
         events = json.dumps([{"type": "final", "text": word, "start": 0.0, "end": 0.3}]).encode()
         wanted = [output.name for output in message.outputs]
         answer = service_pb2.ModelInferResponse(model_name=message.model_name)
