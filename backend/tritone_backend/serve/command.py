@@ -98,7 +98,6 @@ def _metrics(settings: ServeSettings) -> list[str]:
         "--allow-metrics=true",
         f"--metrics-address={resolve_ipv4(settings.metrics_host)}",
         f"--metrics-port={settings.metrics_port}",
-        "--metrics-config=summary_latencies=true",
     ]
 
 

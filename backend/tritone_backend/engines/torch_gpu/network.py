@@ -43,7 +43,7 @@ class StepNetwork:
                 ops.reduction_input(batch)
                 rows = batch * arch.chunk_frames // 2
                 x = work.rows("half", rows, arch.d_model)
-                torch.mm(work.rows("reduction_in", rows, 3 * arch.d_model), packed.reduction, out=x)
+                ops.product(work.rows("reduction_in", rows, 3 * arch.d_model), packed.reduction, x)
                 ops.normalise(x, packed.blocks[block + 1].biases[0], self._expanded(rows))
         ops.classify(x, batch)
 
@@ -52,13 +52,13 @@ class StepNetwork:
         arch, work, packed, ops = self.arch, self.work, self.packed, self.ops
         ops.prepare(batch)
         hops = batch * (arch.chunk_mels + 1)
-        torch.mm(work.rows("hops", hops, HOP), packed.spectrum, out=work.rows("spectrum", hops, 4 * BINS))
+        ops.product(work.rows("hops", hops, HOP), packed.spectrum, work.rows("spectrum", hops, 4 * BINS))
         ops.log_mel(batch)
         ops.window(0, batch)
         ops.window(1, batch)
         rows = batch * arch.chunk_frames
         x = work.rows("full", rows, arch.d_model)
-        torch.mm(work.rows("encoded", rows, packed.encode.shape[0]), packed.encode, out=x)
+        ops.product(work.rows("encoded", rows, packed.encode.shape[0]), packed.encode, x)
         ops.close(x, packed.zero_bias, packed.encode_norm, x, self._expanded(rows))
         return x
 
@@ -73,15 +73,15 @@ class StepNetwork:
 
         heads = work.rows("heads", rows, weights.attention_in.shape[1])
         mixed = work.rows("mixed", rows, d)
-        torch.mm(normed, weights.attention_in, out=heads)
+        ops.product(normed, weights.attention_in, heads)
         ops.attend(heads, block, batch, mixed)
-        x.addmm_(mixed, weights.attention_out)
+        ops.product(mixed, weights.attention_out, x, add=True)
         ops.normalise(x, weights.biases[2], normed)
 
         wide = work.rows("wide", rows, 2 * d)
-        torch.mm(normed, weights.pointwise1, out=wide)
+        ops.product(normed, weights.pointwise1, wide)
         ops.depthwise(wide, block, batch, mixed)
-        x.addmm_(mixed, weights.pointwise2)
+        ops.product(mixed, weights.pointwise2, x, add=True)
         ops.normalise(x, weights.biases[3], self._expanded(rows))
 
         self._feed_forward(x, block, 1)
@@ -107,7 +107,7 @@ class StepNetwork:
             self.ops.gate(wide, weights.up_bias[which], gated)
         else:
             self.ops.expand(self._expanded(rows), weights.up[which], weights.up_bias[which], gated)
-        x.addmm_(gated, weights.down[which])
+        self.ops.product(gated, weights.down[which], x, add=True)
 
     def _expanded(self, rows: int) -> Tensor:
         """Where the norm goes that a feed-forward expansion reads."""

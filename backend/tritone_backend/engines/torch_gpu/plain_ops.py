@@ -21,7 +21,10 @@ LAYER_NORM_EPS = 1e-5
 
 
 class Ops(Protocol):
-    """The steps between matrix products. Each works on the first ``batch`` rows of the workspace."""
+    """The steps of the network. Each works on the first ``batch`` rows of the workspace."""
+
+    def product(self, x: Tensor, matrix: Tensor, out: Tensor, *, add: bool = False) -> None:
+        """Set out = x @ matrix, or add it to out."""
 
     def prepare(self, batch: int) -> None:
         """Unpack the inbox: slots and counts, hops of scaled samples, histories in front of the images."""
@@ -66,6 +69,13 @@ class PlainOps:
     def __init__(self, arch: Architecture, packed: PackedWeights, pool: SlotPool, work: Workspace) -> None:
         self.arch, self.packed, self.pool, self.work = arch, packed, pool, work
 
+    def product(self, x: Tensor, matrix: Tensor, out: Tensor, *, add: bool = False) -> None:
+        """See :class:`Ops`."""
+        if add:
+            out.addmm_(x, matrix)
+        else:
+            torch.mm(x, matrix, out=out)
+
     def prepare(self, batch: int) -> None:
         """See :class:`Ops`."""
         work, pool = self.work, self.pool
@@ -103,7 +113,7 @@ class PlainOps:
             (source.stride(0), spec.stride * row, step, row, 1),
         )
         flat = windows.reshape(batch * frames * groups, spec.taps * spec.width)
-        result = F.silu((flat @ spec.matrix).float() + spec.bias).view(batch, frames, -1)
+        result = F.silu((flat.float() @ spec.matrix.float()) * spec.scale + spec.bias).view(batch, frames, -1)
         history = arch.history[1]
         if index == 0:
             work.image[:batch, history:] = result.to(work.image.dtype)
@@ -131,7 +141,7 @@ class PlainOps:
     def expand(self, x: Tensor, matrix: Tensor, bias: Tensor, out: Tensor) -> None:
         """See :class:`Ops`."""
         wide = self.work.rows("wide", len(x), matrix.shape[1])
-        torch.mm(x, matrix, out=wide)
+        self.product(x, matrix, wide)
         self.gate(wide, bias, out)
 
     def gate(self, wide: Tensor, bias: Tensor, out: Tensor) -> None:

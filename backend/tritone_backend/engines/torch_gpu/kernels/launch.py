@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from torch import Tensor
 
@@ -13,6 +12,7 @@ from tritone_backend.engines.torch_gpu.kernels.attention import mix_kernel, scor
 from tritone_backend.engines.torch_gpu.kernels.depthwise import depthwise_kernel
 from tritone_backend.engines.torch_gpu.kernels.front import log_mel_kernel, prepare_kernel
 from tritone_backend.engines.torch_gpu.kernels.product import gated_product_kernel
+from tritone_backend.engines.torch_gpu.kernels.products import Products
 from tritone_backend.engines.torch_gpu.kernels.rows import (
     classify_kernel,
     close_kernel,
@@ -64,6 +64,11 @@ class KernelOps:
         self.arch, self.packed, self.pool, self.work = arch, packed, pool, work
         self.tuning = tuning or Tuning()
         self._row_block = triton.next_power_of_2(arch.d_model)
+        self.products = Products(arch, packed, work.inbox.shape[0])
+
+    def product(self, x: Tensor, matrix: Tensor, out: Tensor, *, add: bool = False) -> None:
+        """See :class:`plain_ops.Ops`."""
+        self.products.run(x, matrix, out, add=add)
 
     def prepare(self, batch: int) -> None:
         """See :class:`plain_ops.Ops`."""
@@ -133,6 +138,7 @@ class KernelOps:
         window_kernel[(triton.cdiv(rows, tile_m), triton.cdiv(outputs, tile_n))](
             source,
             spec.matrix,
+            spec.scale,
             spec.bias,
             target,
             pool.image,
@@ -201,7 +207,7 @@ class KernelOps:
         tiles = next(entry for least, entry in self.tuning.expand if rows >= least)
         if tiles is None:
             wide = self.work.rows("wide", rows, 2 * width)
-            torch.mm(x, matrix, out=wide)
+            self.product(x, matrix, wide)
             self.gate(wide, bias, out)
             return
         tile_m, tile_n, tile_k, warps, stages = tiles

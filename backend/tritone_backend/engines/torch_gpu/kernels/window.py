@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""Kernel of the two subsampling convolutions: an implicit matrix product on tensor cores, bias and SiLU included.
+"""Kernel of the two subsampling convolutions: an implicit matrix product on tensor cores, batch norm and SiLU included.
 
 Rows are windows of a channels-innermost image (pack.WindowFilter), so no window is ever copied out.
 """
@@ -12,6 +12,7 @@ import triton.language as tl
 def window_kernel(
     image,
     matrix,
+    scale,
     bias,
     out,
     history,
@@ -55,6 +56,7 @@ def window_kernel(
         a = tl.load(windows + offset, mask=live[:, None], other=0.0)
         w = tl.load(weights + turn * (tile_k * outputs), mask=wanted, other=0.0)
         total = tl.dot(a, w, total, input_precision="ieee")
+    total *= tl.load(scale + n, mask=n < outputs, other=0.0)[None, :]
     total += tl.load(bias + n, mask=n < outputs, other=0.0)[None, :]
     value = (total * tl.sigmoid(total)).to(out.dtype.element_ty)
     keep = live[:, None] & wanted
