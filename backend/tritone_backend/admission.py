@@ -23,7 +23,7 @@ class Admission(Generic[PayloadT, ResultT]):
 
     def __init__(
         self,
-        open_session: Callable[[Mapping[str, Any]], Session[PayloadT, ResultT]],
+        open_session: Callable[[Mapping[str, Any], int | str], Session[PayloadT, ResultT]],
         limits: Limits,
         gate: Gate,
         counters: Counters,
@@ -52,7 +52,7 @@ class Admission(Generic[PayloadT, ResultT]):
         if DRAIN in request.parameters:
             self._control(request, now)
         options = {name: value for name, value in request.parameters.items() if name not in (DRAIN, ADMIN_KEY)}
-        stream = Stream(request.stream_id, self._open_session(options), now, now, request.caller)
+        stream = Stream(request.stream_id, self._open_session(options, request.stream_id), now, now, request.caller)
         if request.stream_id in self._table:
             raise StreamError(
                 Code.DUPLICATE_START,

@@ -43,7 +43,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
     def __init__(
         self,
         engine: Engine,
-        open_session: Callable[[Mapping[str, Any]], Session[PayloadT, ResultT]],
+        open_session: Callable[[Mapping[str, Any], int | str], Session[PayloadT, ResultT]],
         digest: Callable[[Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], float],
         limits: Limits,
         profile: Profile | None = None,
@@ -56,7 +56,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
         Args:
             engine: no other thread may use it.
-            open_session: makes a stream's session from its START parameters; raises StreamError to refuse them.
+            open_session: makes a stream's session from its START parameters and id; raises StreamError to refuse it.
             digest: hands a batch of log-probs, float32 [B, frames, classes], to the sessions it belongs to; returns
                 the microseconds of its work that were endpointing, the others are decoding.
             limits: how much to take on.

@@ -24,20 +24,23 @@ Part = Event | tuple[Final, Callable[[DecodedPhrase], "Event | None"]]
 class Transcriber:
     """Turns one stream's audio into partial and final phrases, a chunk at a time."""
 
-    def __init__(self, spec: AcousticSpec, options: StreamOptions, decoding: Decoding | None = None) -> None:
+    def __init__(
+        self, spec: AcousticSpec, options: StreamOptions, decoding: Decoding | None = None, stream_id: int | str = 0
+    ) -> None:
         """Begin a stream.
 
         Args:
             spec: the acoustic model.
             options: what the client asked for.
             decoding: searches beside greedy decoding; without it greedy is all there is.
+            stream_id: under which trouble with the search is reported.
         """
         settings = decoding.settings if decoding else DecodingSettings()
         self._options = options
         self._calibration = settings.calibration
         self._axis = TimeAxis(spec, settings.timing)
         self._decoding = decoding
-        self._search = decoding.open(options) if decoding else None
+        self._search = decoding.open(options, stream_id) if decoding else None
         self._partial = StablePartial()
         self._audio = AudioBuffer(spec, options.encoding, options.sample_rate)
         self._decoder = GreedyDecoder(spec)

@@ -42,7 +42,7 @@ def service(engine, spec, streams, profile):
     limits = Limits(streams, streams, 60.0)
     loop = StreamLoop(
         engine,
-        lambda parameters: Transcriber(spec, StreamOptions()),
+        lambda parameters, stream_id: Transcriber(spec, StreamOptions()),
         digest,
         limits,
         profile,

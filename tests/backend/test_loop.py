@@ -62,7 +62,7 @@ class Harness:
         self.engine = ToyEngine(spec)
         self.loop = StreamLoop(
             self.engine,
-            lambda parameters: RecordingSession(spec.chunk_samples),
+            lambda parameters, stream_id: RecordingSession(spec.chunk_samples),
             self._digest,
             Limits(max_streams, max_batch, idle_timeout_s, **limits),
             on_broken=self.broken.append,

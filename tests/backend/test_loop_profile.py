@@ -24,7 +24,7 @@ class ProfiledHarness(Harness):
         self.profile = Profile(max_streams, spec.chunk_seconds, DumpTo(folder, "toy", self.lines.append))
         self.loop = StreamLoop(
             self.engine,
-            lambda parameters: RecordingSession(spec.chunk_samples),
+            lambda parameters, stream_id: RecordingSession(spec.chunk_samples),
             self._digest,
             Limits(max_streams, max_batch, 30.0),
             self.profile,

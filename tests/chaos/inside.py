@@ -107,7 +107,7 @@ class Server:
         self.broken = []
         self.loop = StreamLoop(
             self.engine,
-            lambda parameters: Transcriber(spec, StreamOptions.parse(parameters), decoding()),
+            lambda parameters, stream_id: Transcriber(spec, StreamOptions.parse(parameters), decoding()),
             lambda sessions, logprobs: asr._digest(spec, sessions, logprobs),
             Limits(self.slots, 8, IDLE_S, measured=False, admin_key=ADMIN),
             on_broken=self.broken.append,

@@ -54,7 +54,7 @@ class Served:
 
     prefix: tuple[str, ...] = ()
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, final_deadline_ms: int = 2000) -> None:
         self.folder = folder
         self.command = folder / "command"
         self.repository = folder / "repository"
@@ -71,7 +71,7 @@ class Served:
                 idle_timeout_s=IDLE_S,
                 threads=1,
                 admission="slots",
-                final_deadline_ms=2000,  # words must not depend on how busy this machine is
+                final_deadline_ms=final_deadline_ms,  # words must not depend on how busy this machine is
             ),
         )
         model = MODEL.format(root=str(ROOT), command=str(self.command))

@@ -15,8 +15,9 @@ EventT = TypeVar("EventT")
 class Final:
     """A closed phrase whose words the search has yet to bring; greedy decoding's stand in if it takes too long."""
 
-    def __init__(self, greedy: DecodedPhrase) -> None:
+    def __init__(self, greedy: DecodedPhrase, stream_id: int | str = 0) -> None:
         self.phrase = greedy
+        self.stream_id = stream_id
         self.settled = False
         self._lock = threading.Lock()
         self._watcher: Callable[[], None] | None = None
@@ -62,6 +63,11 @@ class PendingEvents(Later[list[EventT]]):
         self._left = 1
         self._lock = threading.Lock()
         self._deliver: Callable[[list[EventT]], None] | None = None
+
+    @property
+    def stream_id(self) -> int | str:
+        """Of the stream whose answer this is; 0 when no final is awaited."""
+        return self._finals[0].stream_id if self._finals else 0
 
     def then(self, deliver: Callable[[list[EventT]], None]) -> None:
         """Hand over the events when all are there: at once on this thread, or later on another."""

@@ -21,6 +21,10 @@ MOST_WAITING = 2_000
 """Pieces of one stream that may wait for a thread, ten minutes of audio; with more, its open phrase stays greedy."""
 
 
+OnDegraded = Callable[[int | str, int, str, str], None]
+"""Takes the stream's id, the number of its phrases that stay greedy, the reason and details."""
+
+
 class Searcher(Protocol):
     """What searches one stream: the work of a thread."""
 
@@ -37,7 +41,8 @@ class Searcher(Protocol):
 class StreamSearch:
     """One stream's search, as the batch loop sees it: everything returns at once."""
 
-    def __init__(self, pool: SearchPool, searcher: Searcher, *, partials: bool) -> None:
+    def __init__(self, pool: SearchPool, searcher: Searcher, stream_id: int | str = 0, *, partials: bool) -> None:
+        self.stream_id = stream_id
         self._pool = pool
         self._searcher = searcher
         self._partials = partials
@@ -59,10 +64,10 @@ class StreamSearch:
 
     def finish(self, greedy: DecodedPhrase) -> Final:
         """Queue the end of the phrase; its words come with the `Final`."""
-        final = Final(greedy)
+        final = Final(greedy, self.stream_id)
         if self._skipping:
             self._skipping = False
-            self._pool.degraded(1, "backlog")
+            self._pool.degraded(self.stream_id, 1, "backlog")
             final.settle(None)
             self._pool.submit(self, None)
         else:
@@ -86,7 +91,8 @@ class StreamSearch:
             if not falls_short(words, job.phrase.words):
                 job.settle(DecodedPhrase.of(words))
             elif job.settle(None):
-                self._pool.degraded(1, "short", f"of {len(job.phrase.words)} words the search had {len(words)}")
+                said = f"of {len(job.phrase.words)} words the search had {len(words)}"
+                self._pool.degraded(self.stream_id, 1, "short", said)
         if pushed and self._partials:
             self.latest = (self._first, self._searcher.words())
 
@@ -97,13 +103,13 @@ class SearchPool:
     The search is C++ that leaves the interpreter to others, so that it runs beside the network.
     """
 
-    def __init__(self, threads: int, deadline_s: float, on_degraded: Callable[[int, str, str], None]) -> None:
+    def __init__(self, threads: int, deadline_s: float, on_degraded: OnDegraded) -> None:
         """Start the threads.
 
         Args:
             threads: how many search.
             deadline_s: how long an answer waits for its finals once all else of it is known.
-            on_degraded: takes the number of phrases that stay greedy, the reason and details; called under a lock.
+            on_degraded: told of phrases that stay greedy; called under a lock.
         """
         self._deadline_s = deadline_s
         self._on_degraded = on_degraded
@@ -133,10 +139,10 @@ class SearchPool:
             heapq.heappush(self._waiting, (monotonic() + self._deadline_s, next(self._number), pending))
             self._due.notify()
 
-    def degraded(self, phrases: int, reason: str, detail: str = "") -> None:
-        """Count phrases that stay greedy."""
+    def degraded(self, stream_id: int | str, phrases: int, reason: str, detail: str = "") -> None:
+        """Tell of a stream's phrases that stay greedy."""
         with self._reports:
-            self._on_degraded(phrases, reason, detail)
+            self._on_degraded(stream_id, phrases, reason, detail)
 
     def stop(self) -> None:
         """End the threads; answers that wait stay greedy."""
@@ -166,7 +172,7 @@ class SearchPool:
                 search.work(jobs)
             except Exception as error:  # a defect in one stream's search must not stop everyone's
                 lost = sum(job.settle(None) for job in jobs if isinstance(job, Final))
-                self.degraded(max(1, lost), "failed", repr(error))
+                self.degraded(search.stream_id, max(1, lost), "failed", repr(error))
             with self._work:
                 search.running = False
                 if search.jobs:
@@ -189,7 +195,7 @@ class SearchPool:
             try:
                 missing = pending.give_up()
             except Exception as error:  # one answer's defect must not leave all others without a deadline
-                self.degraded(1, "failed", repr(error))
+                self.degraded(pending.stream_id, 1, "failed", repr(error))
                 continue
             if missing:
-                self.degraded(missing, "deadline")
+                self.degraded(pending.stream_id, missing, "deadline")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tritone_backend.decoding.beam import BeamDecoder
 from tritone_backend.decoding.hotwords import Hotwords, HotwordSearch
 from tritone_backend.decoding.language import LanguageModel
-from tritone_backend.decoding.pool import SearchPool, StreamSearch
+from tritone_backend.decoding.pool import OnDegraded, SearchPool, StreamSearch
 from tritone_backend.decoding.settings import DECODERS, DecodingSettings
 from tritone_backend.errors import ModelError
 from tritone_backend.options import StreamOptions
@@ -41,7 +40,7 @@ class Decoding:
         spec: AcousticSpec,
         settings: DecodingSettings,
         choice: DecoderChoice,
-        on_degraded: Callable[[int, str, str], None] = lambda phrases, reason, detail: None,
+        on_degraded: OnDegraded = lambda stream_id, phrases, reason, detail: None,
     ) -> None:
         """Load the language model and start the threads.
 
@@ -49,7 +48,7 @@ class Decoding:
             spec: the acoustic model.
             settings: what its folder says about decoding.
             choice: what the operator says.
-            on_degraded: takes the number of phrases that stayed greedy, the reason and details.
+            on_degraded: told of phrases that stayed greedy.
 
         Raises:
             ModelError: the language model cannot be used, or beam search was asked for and there is none.
@@ -61,7 +60,7 @@ class Decoding:
         self._language, self.summary = _language_model(spec, settings, choice)
         self.pool = SearchPool(choice.threads, choice.deadline_s, on_degraded)
 
-    def open(self, options: StreamOptions) -> StreamSearch | None:
+    def open(self, options: StreamOptions, stream_id: int | str = 0) -> StreamSearch | None:
         """The search of a new stream, or None where greedy decoding is all there is.
 
         Raises:
@@ -71,8 +70,8 @@ class Decoding:
         partials = options.interim_results
         beam = BeamDecoder(self._spec, self._language, self.settings.beam) if self._language else None
         if hotwords:
-            return StreamSearch(self.pool, HotwordSearch(self._spec, hotwords, beam), partials=partials)
-        return StreamSearch(self.pool, beam, partials=partials) if beam else None
+            return StreamSearch(self.pool, HotwordSearch(self._spec, hotwords, beam), stream_id, partials=partials)
+        return StreamSearch(self.pool, beam, stream_id, partials=partials) if beam else None
 
     def close(self) -> None:
         """End the threads."""

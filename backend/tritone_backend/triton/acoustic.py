@@ -76,7 +76,7 @@ class _AcousticSession:
         return self.logprobs
 
 
-def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any]) -> _AcousticSession:
+def _open_session(spec: AcousticSpec, parameters: Mapping[str, Any], stream_id: int | str) -> _AcousticSession:
     unknown = set(parameters) - {"probe"}
     if unknown:
         raise StreamError(Code.BAD_OPTION, f"unknown option {min(unknown)!r}: streaming_acoustic takes none")

@@ -59,13 +59,13 @@ class AsrModel:
         self._service.finalize()
         self._decoding.close()
 
-    def _open_session(self, spec: AcousticSpec, parameters: Mapping[str, Any]) -> Transcriber:
-        return Transcriber(spec, StreamOptions.parse(parameters), self._decoding)
+    def _open_session(self, spec: AcousticSpec, parameters: Mapping[str, Any], stream_id: int | str) -> Transcriber:
+        return Transcriber(spec, StreamOptions.parse(parameters), self._decoding, stream_id)
 
-    def _degraded(self, phrases: int, reason: str, detail: str) -> None:
+    def _degraded(self, stream_id: int | str, phrases: int, reason: str, detail: str) -> None:
         """Count and tell of phrases that stay greedy; one thread at a time calls this."""
         self._service.counters.degraded += phrases
-        self._journal.note(monotonic(), "degraded", 0, reason, detail=detail, phrases=phrases)
+        self._journal.note(monotonic(), "degraded", stream_id, reason, detail=detail, phrases=phrases)
 
 
 def _digest(

@@ -78,7 +78,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
     def __init__(
         self,
         args: Mapping[str, str],
-        open_session: Callable[[AcousticSpec, Mapping[str, Any]], Session[PayloadT, ResultT]],
+        open_session: Callable[[AcousticSpec, Mapping[str, Any], int | str], Session[PayloadT, ResultT]],
         digest: Callable[[AcousticSpec, Sequence[Session[PayloadT, ResultT]], NDArray[np.float32]], float],
         read_payload: Callable[[Any], PayloadT],
         write_result: Callable[[Any, ResultT, StageTimes], list[Any]],
@@ -87,7 +87,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
 
         Args:
             args: what Triton passes to ``initialize``.
-            open_session: makes a stream's session from its START parameters.
+            open_session: makes a stream's session from its START parameters and its id.
             digest: hands a batch of log-probs to its sessions; returns the microseconds that were endpointing.
             read_payload: reads a request's input; raises StreamError.
             write_result: makes the output tensors of a request's answer.
@@ -113,7 +113,7 @@ class StreamingService(Generic[PayloadT, ResultT]):
             self._metrics = metrics = Metrics(args["model_name"], max_batch, spec.chunk_seconds, settings.instances)
             self._loop: StreamLoop[PayloadT, ResultT] = StreamLoop(
                 engine,
-                lambda parameters: open_session(spec, parameters),
+                lambda parameters, stream_id: open_session(spec, parameters, stream_id),
                 lambda sessions, logprobs: digest(spec, sessions, logprobs),
                 Limits(
                     slots,

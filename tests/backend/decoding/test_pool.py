@@ -42,7 +42,7 @@ class Bench:
         self.degraded = []
         self.pool = SearchPool(1, deadline_s, lambda *told: self.degraded.append(told))
         self.searcher = SlowSearch()
-        self.search = StreamSearch(self.pool, self.searcher, partials=True)
+        self.search = StreamSearch(self.pool, self.searcher, 77, partials=True)
 
     def answer(self):
         """Ends the phrase; its text, and whether it was known at once."""
@@ -87,7 +87,7 @@ def test_a_final_stays_greedy_after_the_deadline_and_the_next_one_does_not():
     bench.searcher.gate.clear()
     bench.search.push(ROWS, 0)
     assert bench.answer() == (["before", "рас"], False)
-    assert [told[:2] for told in bench.degraded] == [(1, "deadline")]
+    assert [told[:3] for told in bench.degraded] == [(77, 1, "deadline")]
     bench.searcher.gate.set()
     while bench.search.jobs or bench.search.running:
         time.sleep(0.001)
@@ -105,7 +105,7 @@ def test_a_backlog_is_bounded_and_costs_only_its_phrase(bench, monkeypatch):
         bench.search.push(ROWS, 10 * chunk)
     assert len(bench.search.jobs) <= 20
     assert bench.answer() == (["before", "рас"], True)
-    assert [told[:2] for told in bench.degraded] == [(1, "backlog")]
+    assert [told[:3] for told in bench.degraded] == [(77, 1, "backlog")]
     bench.searcher.gate.set()
     while bench.search.jobs or bench.search.running:
         time.sleep(0.001)
@@ -118,7 +118,7 @@ def test_a_defect_costs_one_phrase(bench):
     bench.search.push(ROWS, -1)
     threading.Timer(0.05, bench.searcher.gate.set).start()
     assert bench.answer()[0] in (["before", "рас"], ["before", "раз два"])
-    assert bench.degraded[0][1] == "failed"
+    assert (bench.degraded[0][0], bench.degraded[0][2]) == (77, "failed")
     bench.search.push(ROWS, 0)
     assert bench.answer()[0][1] == "раз два"
 
@@ -142,4 +142,4 @@ def test_a_search_that_leaves_speech_out_stays_greedy_and_is_counted(bench):
     assert final.phrase.text == "раз два три четыре пять"
     while not bench.degraded:
         time.sleep(0.001)
-    assert bench.degraded == [(1, "short", "of 5 words the search had 2")]
+    assert bench.degraded == [(77, 1, "short", "of 5 words the search had 2")]
