@@ -58,16 +58,43 @@ class TritonPythonModel:
         return responses
 """
 
+ACOUSTIC_CONFIG = (
+    CONFIG.replace("streaming_asr", "streaming_acoustic")
+    .replace(
+        'input [ { name: "audio" data_type: TYPE_UINT8 dims: [ -1 ] } ]',
+        'input [ { name: "signal" data_type: TYPE_INT32 dims: [ -1, 1 ] } ]',
+    )
+    .replace(
+        'output [ { name: "events" data_type: TYPE_UINT8 dims: [ -1 ] } ]',
+        'output [ { name: "logprobs" data_type: TYPE_FP32 dims: [ 10, 35 ] } ]',
+    )
+)
+
+ACOUSTIC_MODEL = """
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+class TritonPythonModel:
+    def execute(self, requests):
+        logprobs = np.zeros((1, 10, 35), np.float32)
+        return [pb_utils.InferenceResponse([pb_utils.Tensor("logprobs", logprobs)]) for _ in requests]
+"""
+
 
 def write_repository(folder: Path, behaviour: str = "echo") -> Path:
     """Writes the repository.
 
     Args:
         folder: where; created.
-        behaviour: "echo", "refuse" (fails to load), "die-early", "slow" (loads for a minute) or "full".
+        behaviour: "echo", "refuse" (fails to load), "die-early", "slow" (loads for a minute), "full", or "both":
+            echo with a `streaming_acoustic` beside it.
     """
-    version = folder / "streaming_asr" / "1"
-    version.mkdir(parents=True)
-    (folder / "streaming_asr" / "config.pbtxt").write_text(CONFIG)
-    (version / "model.py").write_text(MODEL.format(behaviour=behaviour))
+    models = {"streaming_asr": (CONFIG, MODEL.format(behaviour=behaviour))}
+    if behaviour == "both":
+        models["streaming_acoustic"] = (ACOUSTIC_CONFIG, ACOUSTIC_MODEL)
+    for name, (config, model) in models.items():
+        version = folder / name / "1"
+        version.mkdir(parents=True)
+        (folder / name / "config.pbtxt").write_text(config)
+        (version / "model.py").write_text(model)
     return folder

@@ -94,6 +94,10 @@ class Supervised:
         return status
 
 
+def command_line(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 @pytest.fixture
 def supervised(tmp_path):
     started: list[Supervised] = []
@@ -189,6 +193,20 @@ def test_a_model_that_hangs_is_restarted_after_three_probes(supervised):
     assert sum("event=probe-failed" in line for line in one.err) == 3
     one.line(one.err, "event=ready")
     assert probe(one.address).alive
+
+
+def test_a_hang_of_the_acoustic_model_alone_is_noticed_too(supervised):
+    one = supervised("both")
+    one.line(one.out, "ready")
+    stubs = [pid for pid in group_members(one.server_pid()) if b"/streaming_acoustic/" in command_line(pid)]
+    assert len(stubs) == 1
+    os.kill(stubs[0], signal.SIGSTOP)
+    restart = one.line(one.err, "event=restart", 20)
+    assert "reason=no-answer" in restart
+    assert 'detail="streaming_acoustic: ' in restart
+    one.line(one.err, "event=ready")
+    assert probe(one.address).alive
+    assert probe(one.address, model="streaming_acoustic").alive
 
 
 def test_a_server_that_never_comes_back_is_given_up_with_the_cause(supervised):
