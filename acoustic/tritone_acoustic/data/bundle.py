@@ -78,6 +78,7 @@ def write_bundle(paths: DataPaths, private_voices: bool = False, python: str = "
         # what is measured on the training machine is only for watching; `evaluate` uses the exact sets.
         for name, compression in _TRAVELLING_SETS.items():
             write_set(read_set(paths.sets / name), stage / "sets" / name, ".ogg", compression)
+        shutil.copyfile(paths.sets / "festvox_train.cuts", stage / "sets/festvox_train.cuts")
         say("compressing (about a minute)")
         with lzma.open(made / ARCHIVE, "wb", filters=_XZ) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
             for item in sorted(stage.iterdir()):

@@ -1,4 +1,4 @@
-"""Reads sentences out of the text packages: aphorisms, help pages and game dialogue.
+"""Reads sentences out of the text packages: aphorisms, help pages, dialogue and descriptions of games.
 
 Only extraction and filtering of written text; spoken domain sentences are generated in `templates`.
 """
@@ -18,6 +18,10 @@ from tritone_acoustic.data.paths import DataPaths
 # One-letter Russian words; any other single letter is an abbreviation or a list mark.
 _ONE_LETTER_WORDS = frozenset("аивкосуя")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"»)]*\s+|\s+[-–—]\s+(?=[А-ЯЁ])|\n\s*[-–—]\s*|\n\s*\n")
+# Campaigns of Wesnoth that are packages of their own (Heir to the Throne came with the base game).
+_CAMPAIGNS = frozenset(
+    ["did", "dm", "dw", "ei", "l", "low", "nr", "sof", "sota", "sotbe", "tb", "thot", "trow", "tsg", "utbs"]
+)
 # Coarse words (beginnings) that a telephone assistant's training text can do without.
 _COARSE = re.compile(
     r"\b(хуй|хуе|хуё|пизд|еба|ёб|бля|мудак|говн|жоп|сра[тлк]|дерьм|секс|трах|член|импотен|прости[т]ут)"
@@ -42,12 +46,38 @@ def _help_pages(paths: DataPaths) -> Iterator[str]:
         yield html.unescape(re.sub(r"<[^>]+>", "", body))
 
 
-def _dialogue(paths: DataPaths) -> Iterator[str]:
-    for path in sorted(paths.packages.glob("usr/share/games/wesnoth/*/locale/ru/LC_MESSAGES/*.mo")):
-        with path.open("rb") as stream:
-            catalog = gettext.GNUTranslations(stream)
-        for message in catalog._catalog.values():  # type: ignore[attr-defined]
-            yield re.sub(r"<[^>]+>|\$[a-z_|.]+", " @ ", str(message))  # '@' makes the filter drop the sentence
+def _messages(path: Path) -> Iterator[str]:
+    """Yields the translations of a gettext catalogue."""
+    with path.open("rb") as stream:
+        catalog = gettext.GNUTranslations(stream)
+    for message in catalog._catalog.values():  # type: ignore[attr-defined]
+        yield str(message)
+
+
+def _wesnoth(paths: DataPaths) -> dict[str, Path]:
+    folders = paths.packages.glob("usr/share/games/wesnoth/*/locale/ru/LC_MESSAGES/*.mo")
+    return {path.stem: path for path in sorted(folders)}
+
+
+def _dialogue(paths: DataPaths, campaigns: bool) -> Iterator[str]:
+    """The base game with its first campaign, or the other campaigns: those came later to the corpus."""
+    for name, path in _wesnoth(paths).items():
+        if (name.removeprefix("wesnoth-") in _CAMPAIGNS) == campaigns:
+            for message in _messages(path):
+                yield re.sub(r"<[^>]+>|\$[a-z_|.]+", " @ ", message)  # '@' makes the filter drop the sentence
+
+
+def _survival(paths: DataPaths) -> Iterator[str]:
+    path = paths.packages / "usr/share/locale/ru/LC_MESSAGES/cataclysm-dda.mo"
+    for message in _messages(path):
+        text = re.sub(r"</?color[^>]*>|<(name|freq)[a-z_]*>", "", message)
+        yield re.sub(r"%[0-9$.]*[a-z]|<[^>]+>", " @ ", text)
+
+
+def _dungeon(paths: DataPaths) -> Iterator[str]:
+    for path in sorted((paths.packages / "usr/share/crawl/dat/descript/ru").glob("*.txt")):
+        for entry in path.read_text(encoding="utf-8").split("%%%%"):
+            yield re.sub(r"\{\{.*?\}\}", " @ ", entry, flags=re.DOTALL)
 
 
 def sentences(text: str) -> Iterator[str]:
@@ -130,10 +160,16 @@ def read_corpora(paths: DataPaths) -> dict[str, list[str]]:
     texts = {
         "aphorisms": list(_fortunes(paths)),
         "help": list(_help_pages(paths)),
-        "dialogue": list(_dialogue(paths)),
+        "dialogue": list(_dialogue(paths, campaigns=False)),
     }
     files = ["\n".join(pieces) for pieces in texts.values()]
     restore = YoRestorer([*files, *texts["aphorisms"]])
+    # Younger sources come after the others and have no say about ё, so that the development set stays what it was.
+    texts |= {
+        "campaigns": list(_dialogue(paths, campaigns=True)),
+        "survival": list(_survival(paths)),
+        "dungeon": list(_dungeon(paths)),
+    }
     result: dict[str, list[str]] = {}
     seen: set[str] = set()
     for name, pieces in texts.items():

@@ -13,6 +13,7 @@ from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
 
+CAMPAIGNS = ("did", "dm", "dw", "ei", "l", "low", "nr", "sof", "sota", "sotbe", "thot", "trow", "tsg", "ttb", "utbs")
 PACKAGES = (
     # the synthesiser, its languages and voices (Debian component non-free)
     "rhvoice-russian",
@@ -37,6 +38,10 @@ PACKAGES = (
     "libreoffice-help-ru",
     "wesnoth-1.16-data",
     "wesnoth-1.16-httt",
+    *(f"wesnoth-1.16-{campaign}" for campaign in CAMPAIGNS),
+    "cataclysm-dda-data",
+    "crawl-common",
+    "hunspell-ru",
 )
 _SUITE = "bookworm"
 

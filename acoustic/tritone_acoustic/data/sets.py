@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_acoustic.data.audio import Clip, resample, write_set
+from tritone_acoustic.data.breaths import write_cuts
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.corpora import read_festvox_text, read_prompts
 from tritone_acoustic.data.festival_files import gather as gather_festival
@@ -100,3 +101,5 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
         write_set(clips, paths.sets / name)
         seconds = sum(len(clip.samples) for clip in clips) / 8000
         say(f"set {name}: {len(clips)} clips, {seconds / 60:.1f} minutes")
+    pauses = write_cuts(train, paths.festvox / "lab", paths.sets / "festvox_train.cuts")
+    say(f"set festvox_train: {pauses} pauses to cut at")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tritone_acoustic.data.errors import TrainingDataError
-from tritone_acoustic.data.respelling import as_spoken, plain, ukrainian
+from tritone_acoustic.data.respelling import plain, ukrainian
 
 
 class Voice(NamedTuple):
@@ -35,8 +35,6 @@ VOICES: Mapping[str, Voice] = {
     "Irina": Voice(2.0, plain),
     "Natalia": Voice(1.5, ukrainian),
     "Anatol": Voice(1.0, ukrainian),
-    "Nazgul": Voice(0.6, as_spoken),
-    "Azamat": Voice(0.6, as_spoken),
 }
 # The voices of the development set: Russian ones only, so that it measures the model and not an accent.
 RUSSIAN_VOICES = tuple(name for name, voice in VOICES.items() if voice.read is plain)

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 
 from tritone_acoustic.data.audio import SAMPLE_RATE, resample
 from tritone_acoustic.data.console import say
+from tritone_acoustic.data.conversion import convert, draw
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.festival import VOICE, Festival
 from tritone_acoustic.data.festival_files import restore
 from tritone_acoustic.data.pool import PoolWriter
+from tritone_acoustic.data.recordings import ConvertedRecordings
 from tritone_acoustic.data.rhvoice import RHVoice
 from tritone_acoustic.data.speakers import VOICES, VoiceDraw
 from tritone_acoustic.data.stretch import Stretcher
@@ -37,6 +39,9 @@ FESTIVAL_SHARE = 0.3
 FESTIVAL_SPEED = (0.85, 1.5)
 FESTIVAL_PITCH = (0.85, 1.4)
 FESTIVAL_PITCHED = 0.5
+# Share of its utterances that other speakers get, by the vocoder.
+FESTIVAL_CONVERTED = 0.5
+CONVERTED_SHARE = 0.2
 
 
 def codec_round_trip(samples: NDArray[np.int16], kind: str) -> NDArray[np.int16]:
@@ -71,6 +76,7 @@ class Speaker:
         festival: the unit-selection synthesiser's folder, or None for RHVoice alone.
         recordings: set from which its unit database is made on first use, path without suffix.
         festival_share: share of the utterances that it speaks.
+        converted_share: share of the utterances that are recordings in other voices; needs `recordings`.
     """
 
     def __init__(
@@ -81,6 +87,7 @@ class Speaker:
         festival: Path | None = None,
         recordings: Path | None = None,
         festival_share: float = FESTIVAL_SHARE,
+        converted_share: float = CONVERTED_SHARE,
     ) -> None:
         self._rng = random.Random(seed)  # noqa: S311  (no secrets)
         self._engine = RHVoice(voices)
@@ -91,6 +98,8 @@ class Speaker:
         self._festival_folder = festival
         self._recordings = recordings
         self._festival_share = festival_share if festival else 0.0
+        self._converted = ConvertedRecordings(recordings.parent, self._rng) if recordings and converted_share else None
+        self._converted_share = converted_share
 
     def _ready_festival(self) -> Festival | None:
         """Starts the unit-selection engine; None while another worker still makes its database."""
@@ -110,6 +119,9 @@ class Speaker:
 
     def _with_festival(self, engine: Festival, sentence: str) -> NDArray[np.int16]:
         rng = self._rng
+        if rng.random() < FESTIVAL_CONVERTED:
+            narrow = resample(engine.speak(sentence), engine.sample_rate)
+            return convert(narrow, draw(rng, FESTIVAL_SPEED), rng.getrandbits(32))
         speed, warp = rng.uniform(*FESTIVAL_SPEED), rng.uniform(*WARP)
         pitch = rng.uniform(*FESTIVAL_PITCH) if rng.random() < FESTIVAL_PITCHED else 1.0
         spoken = engine.speak(sentence)
@@ -128,7 +140,16 @@ class Speaker:
         Returns:
             Voice, normalised transcript and int16 [n] samples at 8 kHz.
         """
+        voice, label, samples = self._spoken()
+        codec = self._rng.random()
+        if codec < GSM_SHARE + OPUS_SHARE:
+            samples = codec_round_trip(samples, "gsm" if codec < GSM_SHARE else "opus")
+        return voice, label, samples
+
+    def _spoken(self) -> tuple[str, str, NDArray[np.int16]]:
         rng = self._rng
+        if self._converted and rng.random() < self._converted_share:
+            return "converted", *self._converted.utterance()
         while True:
             sentence, label = self._texts.draw()
             engine = self._ready_festival() if rng.random() < self._festival_share else None
@@ -140,9 +161,6 @@ class Speaker:
             except TrainingDataError as error:
                 self._give_up_festival(error)
                 continue
-            draw = rng.random()
-            if draw < GSM_SHARE + OPUS_SHARE:
-                samples = codec_round_trip(samples, "gsm" if draw < GSM_SHARE else "opus")
             return voice, label, samples
 
 
@@ -160,13 +178,22 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--festival", type=Path, default=None, help="unit-selection synthesiser (default: none)")
     parser.add_argument("--recordings", type=Path, default=None, help="set that holds its recordings, without suffix")
     parser.add_argument("--festival-share", type=float, default=FESTIVAL_SHARE, help="share of its utterances")
+    parser.add_argument("--converted-share", type=float, default=CONVERTED_SHARE, help="recordings in other voices")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--utterances", type=int, default=0, help="stop after so many (0: never)")
     options = parser.parse_args(arguments)
     parent = os.getppid()
     os.nice(5)  # the trainer must never wait for a worker
     seed = zlib.crc32(f"{options.seed} {options.number} {os.getpid()}".encode())
-    speaker = Speaker(options.voices, options.texts, seed, options.festival, options.recordings, options.festival_share)
+    speaker = Speaker(
+        options.voices,
+        options.texts,
+        seed,
+        options.festival,
+        options.recordings,
+        options.festival_share,
+        options.converted_share,
+    )
     done = 0
     with PoolWriter(options.pool, options.number) as writer:
         while os.getppid() == parent and not (options.utterances and done >= options.utterances):

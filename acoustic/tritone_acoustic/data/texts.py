@@ -16,10 +16,16 @@ from tritone_acoustic.data.corpora import read_corpora, read_festvox_text
 from tritone_acoustic.data.normalize import fold_yo, is_held_out, normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.templates import call_sentence, reply
+from tritone_acoustic.data.word_forms import Exchange, read_forms, read_word_forms
 
 # Share of each source in what is synthesised.
-MIX = {"corpora": 0.40, "calls": 0.35, "replies": 0.13, "words": 0.07, "recorded": 0.05}
+MIX = {"corpora": 0.52, "calls": 0.25, "replies": 0.08, "words": 0.12, "recorded": 0.03}
+EXCHANGED = 0.6
+"""Share of the corpora's sentences in which words are exchanged for others: nothing can be learnt by heart."""
 DEV_SENTENCES = 120
+DEV_SOURCES = ("aphorisms", "help", "dialogue")
+"""Sources of the development set: those of its first version, so that numbers stay comparable."""
+FORMS = 250_000
 _SEED = 20240517
 
 
@@ -60,7 +66,7 @@ def fingerprint(label: str) -> int:
 
 
 def write_texts(paths: DataPaths) -> None:
-    """Writes train.tsv, dev.tsv (source, sentence) and excluded.txt (fingerprints of test transcripts).
+    """Writes train.tsv, dev.tsv (source, sentence), excluded.txt (fingerprints of test transcripts) and forms.txt.
 
     Args:
         paths: the data folder, after `fetch`.
@@ -74,8 +80,12 @@ def write_texts(paths: DataPaths) -> None:
     for source, sentences in corpora.items():
         for sentence in sentences:
             label = normalize(sentence)
-            if fingerprint(label) not in excluded:
-                (held if is_held_out(label) else train).append((source, sentence))
+            if fingerprint(label) in excluded:
+                continue
+            if not is_held_out(label):
+                train.append((source, sentence))
+            elif source in DEV_SOURCES:
+                held.append((source, sentence))
     for name, text in read_festvox_text(paths).items():
         if is_recorded_dev(name):
             excluded.add(fingerprint(normalize(text)))
@@ -95,6 +105,9 @@ def write_texts(paths: DataPaths) -> None:
         words = sum(len(sentence.split()) for _, sentence in rows)
         say(f"{name}.tsv: {len(rows)} sentences, {words} words")
     (paths.texts / "excluded.txt").write_text("".join(f"{value}\n" for value in sorted(excluded)))
+    forms = read_word_forms(paths, FORMS, _SEED)
+    (paths.texts / "forms.txt").write_text("".join(f"{form}\n" for form in forms), encoding="utf-8")
+    say(f"forms.txt: {len(forms)} word forms")
     say(f"{len(held)} corpus sentences are held out; {len(excluded)} test transcripts are excluded")
 
 
@@ -127,7 +140,7 @@ class TextSampler:
     """Draws sentences to synthesise, in the proportions of MIX; held-out ones never.
 
     Args:
-        folder: holds train.tsv and excluded.txt.
+        folder: holds train.tsv, excluded.txt and, of late, forms.txt.
         rng: source of randomness.
     """
 
@@ -137,19 +150,23 @@ class TextSampler:
         self._corpora = [sentence for source, sentence in rows if source != "recorded"]
         self._recorded = [sentence for source, sentence in rows if source == "recorded"]
         self._words = sorted({word for _, sentence in rows for word in normalize(sentence).split() if len(word) > 1})
+        self._forms = read_forms(folder / "forms.txt") or self._words
+        self._exchange = Exchange(self._forms, rng)
         self._excluded = {int(line) for line in (folder / "excluded.txt").read_text().split()}
 
     def _candidate(self) -> str:
         rng = self._rng
         source = rng.choices(list(MIX), list(MIX.values()))[0]
         if source == "corpora":
-            return rng.choice(self._corpora)
+            sentence = rng.choice(self._corpora)
+            return self._exchange(sentence) if rng.random() < EXCHANGED else sentence
         if source == "calls":
             return call_sentence(rng)
         if source == "replies":
             return reply(rng)
         if source == "words":
-            return " ".join(rng.choice(self._words) for _ in range(rng.randint(1, 4)))
+            words = self._words if rng.random() < 0.4 else self._forms
+            return " ".join(rng.choice(words) for _ in range(rng.randint(1, 4)))
         return rng.choice(self._recorded)
 
     def draw(self) -> tuple[str, str]:

@@ -16,6 +16,7 @@ import torch
 
 from tritone_acoustic.config import AcousticConfig
 from tritone_acoustic.data.audio import Clip, read_set
+from tritone_acoustic.data.breaths import phrases
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
@@ -23,10 +24,11 @@ from tritone_acoustic.data.pool import PoolReader
 from tritone_acoustic.data.workers import Workers
 from tritone_acoustic.training.checkpoints import load_full, read_weights, save_compact, save_full
 from tritone_acoustic.training.compose import Composer
-from tritone_acoustic.training.evaluate import score_clips
+from tritone_acoustic.training.evaluate import time_bias, transcribe
 from tritone_acoustic.training.learner import Learner
 from tritone_acoustic.training.ranks import Ranks, own_rank
 from tritone_acoustic.training.recipe import RECIPES, Bucket, model_config
+from tritone_acoustic.training.scores import score
 
 FULL = "checkpoint.pt"
 COMPACT = "model_ema.safetensors"
@@ -119,7 +121,10 @@ class Run:
         if options.device == "cuda":
             torch.backends.cudnn.benchmark = True
         self._store = AudioStore(options.capacity_hours, self._device)
-        self._store.add_clips(read_set(paths.sets / "festvox_train"))
+        recordings = read_set(paths.sets / "festvox_train")
+        self._store.add_clips(recordings)
+        if parts := phrases(recordings, paths.sets / "festvox_train.cuts"):
+            self._store.add_clips(parts)
         for name in ("stamps_train", "letters_train"):  # older bundles lack them
             if (paths.sets / f"{name}.tsv").exists():
                 self._store.add_clips(read_set(paths.sets / name))
@@ -191,10 +196,13 @@ class Run:
             return
         model = self._learner.averaged_model()
         for name, clips in self._sets.items():
-            value = score_clips(model, clips)
+            texts, best = transcribe(model, clips)
+            value = score([clip.text for clip in clips], texts)
+            if name == "synthetic_dev":
+                entry["time_bias"] = time_bias(clips, best)
             entry[f"{name}_wer"], entry[f"{name}_cer"] = value.wer, value.cer
         self._record(entry)
-        say("  ".join(f"{key} {value}" for key, value in entry.items() if key.endswith(("wer", "cer"))))
+        say("  ".join(f"{key} {value}" for key, value in entry.items() if key.endswith(("wer", "cer", "bias"))))
         notes = {"step": str(entry["step"]), "heard_hours": str(entry["heard_hours"])}
         save_compact(self._learner.config, model.state_dict(), self._options.run / COMPACT, notes)
 
@@ -258,6 +266,8 @@ class Run:
                 shown_step = steps
                 if now - checked > options.check_seconds or finished:
                     self._check(entry)
+                    late = ranks.agreed(entry.get("time_bias", 0.0)) > self._recipe.early_until
+                    learner.early = self._recipe.early if late else 0.0
                     checked = ranks.agreed(time.monotonic())
                 else:
                     self._record(entry)
