@@ -30,11 +30,11 @@ import sys
 from pathlib import Path
 from tritone_backend.serve import ServeError, ServeSettings, restarts
 from tritone_backend.serve.supervisor import Supervisor
-repository, run, grpc_port, metrics_port, model, slots, idle = sys.argv[1:]
+repository, run, grpc_port, metrics_port, model, slots, idle, host = sys.argv[1:]
 restarts.FIRST_DELAY_S = restarts.MAX_DELAY_S = 0.2
 restarts.MAX_RAPID_FAILURES = 1000
 settings = ServeSettings(
-    model_dir=Path(model), grpc_port=int(grpc_port), metrics_port=int(metrics_port), runtime_dir=Path(run),
+    model_dir=Path(model), host=host, grpc_port=int(grpc_port), metrics_port=int(metrics_port), runtime_dir=Path(run),
     exit_timeout_s=2, max_streams=int(slots), idle_timeout_s=float(idle), drain_timeout_s=2.0,
 )
 try:
@@ -50,9 +50,11 @@ class Served:
 
     Attributes:
         prefix: what the command is run under.
+        host: address that it listens on.
     """
 
     prefix: tuple[str, ...] = ()
+    host = "127.0.0.1"
 
     def __init__(self, folder: Path, final_deadline_ms: int = 2000) -> None:
         self.folder = folder
@@ -84,7 +86,7 @@ class Served:
     def start(self) -> None:
         """Start and wait until it is ready."""
         arguments = [str(self.repository), str(self.folder / "run"), str(self.grpc_port), str(self.metrics_port)]
-        arguments += [str(find_model("default")), str(SLOTS), str(IDLE_S)]
+        arguments += [str(find_model("default")), str(SLOTS), str(IDLE_S), self.host]
         command = [*self.prefix, sys.executable, "-c", PROGRAM, *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
