@@ -1,11 +1,14 @@
 """A real tritonserver with the default model, shared by the tests that do not harm it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tritone_backend.serve import running_server
+
+from tests.service.guarded import Site, site_in
 
 AUDIO = Path(__file__).resolve().parents[1] / "audio"
 
@@ -14,6 +17,17 @@ AUDIO = Path(__file__).resolve().parents[1] / "audio"
 def server():
     with running_server(max_streams=96, idle_timeout_s=20.0, admission="slots") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory) -> Iterator[Site]:
+    with site_in(tmp_path_factory.mktemp("site")) as made:
+        yield made
+
+
+@pytest.fixture
+def speech(recordings) -> bytes:
+    return recordings["asterisk-ru-conf-invalid"].tobytes()
 
 
 @pytest.fixture(scope="session")

@@ -103,3 +103,17 @@ async def test_thousands_of_refusals_in_a_row_are_all_answered():
                 answers = (raw.audio(new_id(), start=True) for _ in range(50))
                 refusals = await asyncio.wait_for(asyncio.gather(*answers, return_exceptions=True), 20)
                 assert all("[tritone:full" in str(refusal) for refusal in refusals)
+
+
+async def test_a_call_ends_when_it_has_lasted_as_long_as_is_allowed(tmp_path, speech):
+    with running_server(max_streams=2, max_call_s=1.0, runtime_dir=tmp_path) as server:
+        async with Raw(server.address) as raw:
+            stream, other = new_id(), new_id()
+            heard = await raw.audio(stream, speech, start=True)
+            await raw.audio(other, start=True)
+            await asyncio.sleep(1.1)
+            with pytest.raises(InferenceServerException, match=r"lasted 1 s, which is the most: .*:too-long\]"):
+                await raw.audio(stream, speech)
+            heard += await raw.audio(stream, end=True)  # nothing that was said is lost
+            assert [e["text"] for e in heard if e["type"] == "final"]
+            await raw.audio(other, end=True)
