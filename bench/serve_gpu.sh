@@ -2,8 +2,9 @@
 # The service end to end on a GPU host: live streams through Triton with the load generator on the same cores.
 # For a machine with PyTorch and a GPU but no network: `make gpu-host` packs what it lacks into data/gpu-host.
 #   OUT=results bash bench/serve_gpu.sh [step ...]
-# Steps: arrange (each of $ARRANGEMENTS holds $FIRST streams), t-one and default (capacity of either model in the best
-# arrangement, or in $ARRANGEMENT). Every step has a time limit of its own and keeps its logs; all end before $TOTAL.
+# Steps: arrange (each of $ARRANGEMENTS holds $FIRST streams of the 71.7 M architecture), hold (the default model holds
+# them), t-one and default (capacity of either model). The last three use the best arrangement, or $ARRANGEMENT. Every
+# step has a time limit of its own and keeps its logs; all end before $TOTAL.
 set -u
 cd "$(dirname "$0")/.."
 ROOT=$PWD
@@ -11,7 +12,7 @@ OUT=${OUT:-results}
 WORK=${WORK:-/tmp/tritone-host}
 ENGINE=${ENGINE:-torch}
 DECODER=${DECODER:-greedy}
-ARRANGEMENTS=${ARRANGEMENTS:-shared:8 own:8}
+ARRANGEMENTS=${ARRANGEMENTS:-own:8 shared:8}
 ARRANGEMENT=${ARRANGEMENT:-}
 REFERENCE=${REFERENCE:-$WORK/t-one}
 SLOTS=${SLOTS:-20000}
@@ -78,7 +79,7 @@ for record in Path(sys.argv[1]).glob("results-arrange-*/*/run.json"):
     for level in json.loads(record.read_text())["levels"]:
         name = record.parent.parent.name.removeprefix("results-arrange-").replace("-", ":")
         found.append((bool(level["lost"] or level["wrong"] or level["refused"]), level["p99_ms"], name))
-print(min(found)[2] if found else "shared:8")
+print(min(found)[2] if found else "own:8")
 PYTHON
 }
 # table: what every load of every step came to
@@ -87,7 +88,7 @@ table() {
 import json, sys
 from pathlib import Path
 head = ("step", "streams", "chunks/s", "p50", "p95", "p99", "max ms", "service", "server", "gen cores", "gpu %", "batch",
-        "lag99", "verdict")
+        "lag99", "in Triton", "verdict")
 rows = [head]
 for record in sorted(Path(sys.argv[1]).glob("results-*/*/run.json"), key=lambda path: path.stat().st_mtime):
     run = json.loads(record.read_text())
@@ -97,7 +98,7 @@ for record in sorted(Path(sys.argv[1]).glob("results-*/*/run.json"), key=lambda 
         rows.append((record.parent.parent.name.removeprefix("results-"), str(level["streams"]),
                      number(level["chunks_per_s"], 0), *(number(level[k]) for k in ("p50_ms", "p95_ms", "p99_ms", "max_ms")),
                      *(number(use[k]) for k in ("service_cores", "server_cores", "generator_cores", "gpu_percent", "batch")),
-                     number(level["lag_p99_ms"], 2), level["failed"][:60] or "ok"))
+                     number(level["lag_p99_ms"], 2), number((use.get("triton_ms") or {}).get("whole")), level["failed"][:60] or "ok"))
 widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
 for row in rows:
     print("  ".join(cell.rjust(width) for cell, width in zip(row, widths)))
@@ -122,8 +123,12 @@ for step in ${*:-arrange t-one default}; do
             bench t-one "$REFERENCE" "${ARRANGEMENT:-$(best)}" "$LIMIT" \
                 capacity --quick --first "$FIRST" --roof 227233
             ;;
+        hold)
+            bench hold-default default "${ARRANGEMENT:-$(best)}" 100 \
+                load --streams "$FIRST" --seconds "$SECONDS_EACH" --ramp 4
+            ;;
         default) bench default default "${ARRANGEMENT:-$(best)}" "$LIMIT" capacity --quick --first "$FIRST" ;;
-        *) echo "unknown step $step: arrange t-one default" ;;
+        *) echo "unknown step $step: arrange hold t-one default" ;;
     esac
 done
 say "done"

@@ -22,7 +22,8 @@ from tritone_bench.level import Level
 from tritone_bench.task import Progress, Ready, Report, Task
 
 STREAMS_PER_PROCESS = 1500
-STREAMS_PER_CONNECTION = 256
+STREAMS_PER_CONNECTION = 32
+"""What one HTTP/2 connection carries: callers come from many places, and a shared connection is read by one thread."""
 SETUP_S = 0.1
 START_TIMEOUT_S = 60.0
 GRACE_S = 20.0

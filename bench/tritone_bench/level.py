@@ -43,6 +43,8 @@ class Usage:
         batch: mean number of streams in one network step, None without metrics.
         steps_per_s: network steps per second.
         loop_busy: share of the time that the model's loop worked.
+        triton_ms: Triton's own mean milliseconds a request: waiting in its queue, copying in, the model's process,
+            copying out and answering, and the whole of it.
         other_cores: what all other programs of this machine took, and what its host withheld from it.
         degraded: finals with greedy words for want of time, in the whole load; only asked when words were wrong.
     """
@@ -56,6 +58,7 @@ class Usage:
     batch: float | None = None
     steps_per_s: float | None = None
     loop_busy: float | None = None
+    triton_ms: dict[str, float] | None = None
     other_cores: float | None = None
     degraded: int | None = None
 

@@ -83,6 +83,11 @@ def limiting_stage(levels: list[Level], confirmed: Level | None, cores: int) -> 
     slowest = max(busiest.stages, key=lambda stage: stage.p99_us, default=None)
     if slowest is None:
         return Limit("unknown", "unknown: the service gave no stage times")
+    inside = ""
+    if slowest.name == "transport" and busiest.usage.triton_ms:
+        parts = ", ".join(f"{part} {busiest.usage.triton_ms[part]:.1f}" for part in ("queue", "in", "out"))
+        inside = f" (inside Triton, mean: {parts} ms)"
     return Limit(
-        slowest.name, f"{slowest.name}: p99 {slowest.p99_us / 1e3:.1f} ms of the chunk's way; nothing is saturated"
+        slowest.name,
+        f"{slowest.name}: p99 {slowest.p99_us / 1e3:.1f} ms of the chunk's way{inside}; nothing is saturated",
     )

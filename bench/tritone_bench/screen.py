@@ -114,6 +114,9 @@ def details(level: Level, run: Run) -> list[str]:
             f"  roof      {level.chunks_per_s / run.roof_chunks_per_s:.0%} of the engine alone "
             f"({run.roof_chunks_per_s:.0f} chunks/s)"
         )
+    if usage.triton_ms:
+        parts = "  ".join(f"{part} {mean:.2f}" for part, mean in usage.triton_ms.items())
+        lines.append(f"  Triton    mean ms of a request inside it: {parts}")
     if level.stages:
         parts = "  ".join(f"{stage.name} {stage.mean_us / 1e3:.2f}" for stage in level.stages)
         lines.append(f"  stages    mean ms: {parts}")

@@ -155,7 +155,7 @@ class Bench:
 
     def _summary(self, report: Report, load: Load, meter: UsageMeter) -> Level:
         level = summarise(report, load.streams, self._threshold_ms, self._service.stage_names)
-        level.usage = Usage(**meter.result(report.cpu_s / max(level.seconds, 1e-9)))  # type: ignore[arg-type]
+        level.usage = Usage(**meter.result(report.cpu_s / max(level.seconds, 1e-9)))
         return level
 
 

@@ -10,9 +10,12 @@ import threading
 import time
 import urllib.request
 from dataclasses import dataclass
+from typing import Any
 
 import psutil
 
+TRITON_PARTS = {"queue": "queue", "in": "compute_input", "model": "compute_infer", "out": "compute_output"}
+"""Of Triton's own durations: waiting for the model's process, copying to it, its work, copying back and answering."""
 MODEL_PROCESS = "triton_python_backend_stub"
 ENGINE_PROCESS = "tritone_backend.engines.shared.host"
 SAMPLE_S = 0.5
@@ -86,7 +89,7 @@ class UsageMeter:
         except (OSError, ValueError):
             return {}
         for line in text.splitlines():
-            if line.startswith("tritone_") and 'model="streaming_asr"' in line:
+            if line.startswith(("tritone_", "nv_inference_")) and 'model="streaming_asr"' in line:
                 name, _, value = line.replace("{", " ", 1).partition(" ")
                 with contextlib.suppress(ValueError):
                     found[name] = found.get(name, 0.0) + float(value.rsplit(" ", 1)[1])
@@ -102,14 +105,14 @@ class UsageMeter:
                 total += memory.rss - getattr(memory, "shared", 0)
         return total / 2**20 if total else None
 
-    def result(self, generator_cores: float) -> dict[str, float | None]:
+    def result(self, generator_cores: float) -> dict[str, Any]:
         """Fields of `level.Usage` that this meter knows; nearly none as long as the window is open."""
         if len(self._marks) < 2:
             return {"generator_cores": generator_cores}
         first, last = self._marks[:2]
         wall = max(1e-9, last.when - first.when)
         spent = {pid: cpu - first.cpu.get(pid, 0.0) for pid, cpu in last.cpu.items()}
-        result: dict[str, float | None] = {"generator_cores": generator_cores}
+        result: dict[str, Any] = {"generator_cores": generator_cores}
         if spent:
             models = first.models | last.models
             result["service_cores"] = sum(spent.values()) / wall
@@ -125,6 +128,7 @@ class UsageMeter:
         chunks = _growth(first.counters, last.counters, "tritone_chunks_total")
         if steps and chunks:
             result["batch"], result["steps_per_s"] = chunks / steps, steps / wall
+        result |= _triton_parts(first.counters, last.counters)
         if "tritone_busy_seconds_total" in last.counters:
             result["loop_busy"] = _growth(first.counters, last.counters, "tritone_busy_seconds_total") / wall
         return result
@@ -167,6 +171,20 @@ def _busy_s() -> float:
 
 def _growth(first: dict[str, float], last: dict[str, float], name: str) -> float:
     return last.get(name, 0.0) - first.get(name, 0.0) if name in first else 0.0
+
+
+def _triton_parts(first: dict[str, float], last: dict[str, float]) -> dict[str, Any]:
+    """Triton's mean milliseconds a request, by part; nothing where it answered nothing or tells nothing."""
+    requests = _growth(first, last, "nv_inference_request_success")
+    if not requests:
+        return {}
+    names = {**TRITON_PARTS, "whole": "request"}
+    return {
+        "triton_ms": {
+            part: _growth(first, last, f"nv_inference_{name}_duration_us") / requests / 1e3
+            for part, name in names.items()
+        }
+    }
 
 
 def total_cores() -> int:

@@ -84,6 +84,9 @@ def numbers(level: Level, run: Run) -> list[tuple[str, str]]:
         found.append(("memory per stream", f"{per_stream:.2f} MiB"))
     if level.usage.gpu_percent is not None:
         found.append(("GPU busy", f"{level.usage.gpu_percent:.0f} %"))
+    if level.usage.triton_ms:
+        parts = ", ".join(f"{part} {mean:.1f}" for part, mean in level.usage.triton_ms.items())
+        found.append(("inside Triton, mean ms", parts))
     if run.roof_chunks_per_s:
         found.append(("of the engine alone", f"{level.chunks_per_s / run.roof_chunks_per_s:.0%}"))
     return found

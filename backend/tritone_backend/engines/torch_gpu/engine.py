@@ -149,7 +149,10 @@ class TorchEngine:
             from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
         except ModuleNotFoundError as error:
             raise EngineError(f"the torch engine needs {error.name}: pip install {error.name}") from None
-        return KernelOps(self.arch, self.packed, pool, work)
+        ops = KernelOps(self.arch, self.packed, pool, work)
+        if ops.products.own:
+            self._progress(f"{ops.products.own} kinds of product depend on the batch size in cuBLAS: own kernel")
+        return ops
 
     def _check_spec(self) -> None:
         arch, spec = self.arch, self.spec
