@@ -133,7 +133,7 @@ def _soak(ready: Session, soak: Soak) -> None:
     with Sampler(service.root, service.metrics_url, plan.sample_s) as sampler:
         soak.samples = sampler.samples
         before = sampler.counters()
-        with Visitors(service.host, service.port, min(VISIT_S, plan.seconds / 30)) as visitors:
+        with Visitors(service.host, service.port, min(VISIT_S, plan.seconds / 60)) as visitors:
             soak.guests = visitors.guests
             try:
                 soak.level, report = ready.bench.measure(load, give_up=False)
