@@ -107,7 +107,8 @@ class Compared:
 
 def kernels(weights: dict[str, Any]) -> dict[str, Any]:
     """Compare every fused step with its plain form over five chunks of 3 streams, one of them new on the way."""
-    from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps, Tuning
+    from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
+    from tritone_backend.engines.torch_gpu.kernels.tuning import Tuning
 
     engine = make_engine(weights, 4, (1,), plain=True)
     arch, packed, device = engine.arch, engine.packed, torch.device("cuda")

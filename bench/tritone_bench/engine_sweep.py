@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps, Tuning
+from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
+from tritone_backend.engines.torch_gpu.kernels.tuning import Tuning
 from tritone_backend.engines.torch_gpu.pool import SlotPool, Workspace
 
 from tritone_bench.engine_setup import make_engine, say
