@@ -88,6 +88,27 @@ def test_what_must_not_be_believed(changes: dict[str, object], error: type[Excep
         search(Pretended(50, **changes))
 
 
+@pytest.mark.parametrize(("degraded", "believed"), [(5, True), (3, True), (2, False)])
+def test_greedy_words_for_want_of_time_are_a_load_too_high(degraded: int, believed: bool) -> None:
+    """As long as the service's own counter accounts for every call with other words."""
+
+    class Hurried(Pretended):
+        def measure(self, load: Load) -> tuple[Level, Report]:
+            level, report = super().measure(load)
+            if load.streams > 40:
+                level.wrong, level.usage.degraded = 3, degraded
+                level.failed = "3 of 9 calls came back with greedy words for want of time"
+            return level, report
+
+    if not believed:
+        with pytest.raises(WrongWordsError):
+            search(Hurried(100))
+        return
+    outcome = search(Hurried(100))
+    assert outcome.confirmed is not None
+    assert 38 <= outcome.confirmed.streams <= 40
+
+
 def test_a_failure_beside_busy_programs_is_tried_again() -> None:
     class Disturbed(Pretended):
         def measure(self, load: Load) -> tuple[Level, Report]:
