@@ -1,4 +1,4 @@
-"""`tritone bench load`: hold a given load and report it; with arrivals and hours, a soak test."""
+"""`tritone bench load`: hold a given load and report it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tritone_bench.session import Session, add_options, session
 
 EXAMPLE = """example:
   tritone bench load --streams 50 --seconds 60
-  tritone bench load --arrivals 1.5 --call-seconds 20 --seconds 7200
+  tritone bench load --arrivals 1.5 --call-seconds 20 --seconds 300
 
 Exit status 1 when a chunk was lost, a word was wrong, or p99 passed --latency-threshold.
 """

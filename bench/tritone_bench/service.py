@@ -179,6 +179,9 @@ def _started(
             yield process, _wait_ready(process, out.fileno(), err.fileno(), say)
         finally:
             _end(process)
+            for line in _lines(err.fileno()):
+                if "event=restart " in line:  # the run's numbers are not those of one service
+                    say(f"the service was restarted under load: {line.removeprefix('tritone: ')}")
 
 
 def _die_with_parent() -> None:

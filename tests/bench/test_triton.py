@@ -134,6 +134,23 @@ def test_a_short_soak(server: list[str], tmp_path: Path) -> None:
     assert soak["calls"] > 50
 
 
+def test_a_soak_fails_when_the_server_dies_in_it_and_says_why(model: Path, tmp_path: Path) -> None:
+    grpc_port, metrics_port = free_ports(2)
+    words = ["--server", f"127.0.0.1:{grpc_port}", "--metrics-port", str(metrics_port), "--model", str(model)]
+    command = [TRITONE, "bench", "soak", "--capacity", "8", "--seconds", "60", "--quick", *words]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_for_load(process, metrics_port, 3)
+    (server,) = [p for p in psutil.Process(process.pid).children(recursive=True) if p.name() == "tritonserver"]
+    server.kill()
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert re.search(r"restarted under load: .*event=restart reason=server-died .*SIGKILL", stderr)
+    assert re.match(r"Soak FAILED: .*no chunk lost.*same processes", stdout)
+    assert re.search(r"NOT .*no trouble inside: .*restarts 1", stdout)
+
+
 def test_a_server_that_is_killed_in_the_middle(model: Path, tmp_path: Path) -> None:
     with running_server(model, max_streams=24) as running:
         words = ["--server", running.address, "--metrics-port", str(running.settings.metrics_port), "--quick"]
