@@ -2,7 +2,7 @@
 # Measures the torch engine on this machine's GPU: correctness, then speed; under four minutes for check and speed.
 # Every group is a process of its own with a time limit, so that none takes the others with it. The exit status is 1 if a
 # group failed, ran out of time, or found log-probs further from float32 than allowed (tritone_bench/engine_verdict.py).
-#   OUT=results bash bench/run_gpu.sh [group ...]      groups: check speed naive sweep sweep64
+#   OUT=results bash bench/run_gpu.sh [group ...]      groups: check quick speed naive sweep sweep64 serve
 set -u
 cd "$(dirname "$0")/.."
 OUT=${OUT:-results}
@@ -25,13 +25,14 @@ measure() {
 for group in ${*:-check speed naive sweep}; do
     case $group in
         check) measure check 140 --sections parity,kernels,independence,trained,vector,fp8 ;;
+        quick) measure quick 60 --sections parity,independence,trained,ladder ;; # half a minute: is it still right and fast
         speed) measure speed 100 --sections ladder,ceilings,profile,slots ;;
         naive) measure naive 35 --sections naive ;;
         sweep) measure sweep 50 --sections sweep --batch 1024 ;;
         sweep64) measure sweep64 40 --sections sweep --batch 64 ;;
         serve) bash bench/serve_gpu.sh || FAILED=1 ;; # the service end to end, ten minutes
         *)
-            echo "unknown group $group: there are check speed naive sweep sweep64 serve"
+            echo "unknown group $group: there are check quick speed naive sweep sweep64 serve"
             FAILED=1
             ;;
     esac
