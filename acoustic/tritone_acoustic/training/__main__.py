@@ -1,4 +1,4 @@
-"""Command line of training: `python -m tritone_acoustic.training train|watch|collect|join|evaluate`.
+"""Command line of training: `python -m tritone_acoustic.training train|watch|collect|join|mix|evaluate`.
 
 Only argument parsing; the work is in the modules named here, imported when needed.
 """
@@ -59,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument("folder", type=Path)
     join.add_argument("target", type=Path, help="e.g. runs/default/model_ema.safetensors")
 
+    mix = commands.add_parser("mix", help="average the weights of two models, one trained on from the other")
+    mix.add_argument("first", type=Path, help=".safetensors or model.onnx")
+    mix.add_argument("second", type=Path)
+    mix.add_argument("target", type=Path, help="e.g. runs/default/mixed.safetensors")
+    mix.add_argument("--share", type=float, default=0.5, help="of the second (default 0.5)")
+
     evaluate = commands.add_parser("evaluate", help="word and character error rates of a checkpoint")
     evaluate.add_argument("checkpoint", type=Path)
     evaluate.add_argument("--data", type=Path, default=None)
@@ -87,6 +93,10 @@ def _run(options: argparse.Namespace) -> int:
         from tritone_acoustic.training.checkpoints import join_parts
 
         join_parts(options.folder, options.target)
+    elif options.command == "mix":
+        from tritone_acoustic.training.checkpoints import mix
+
+        mix(options.first, options.second, options.share, options.target)
     else:
         from tritone_acoustic.training.evaluate import evaluate
 

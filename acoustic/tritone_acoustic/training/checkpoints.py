@@ -133,6 +133,30 @@ def read_weights(path: Path) -> tuple[AcousticConfig, dict[str, Tensor]]:
     return read_exported(path) if path.suffix == ".onnx" else read_compact(path)
 
 
+def mix(first: Path, second: Path, share: float, target: Path) -> None:
+    """Averages the weights of two models of one family, one of which was trained on from the other.
+
+    The middle of the way is often better than both ends (Wortsman et al. 2022, "Robust fine-tuning").
+
+    Args:
+        first: .safetensors or .onnx.
+        second: the same architecture.
+        share: of the second, 0 to 1.
+        target: compact checkpoint to write.
+
+    Raises:
+        TrainingDataError: the architectures differ.
+    """
+    (config, weights), (other, moved) = read_weights(first), read_weights(second)
+    if config.to_dict() != other.to_dict():
+        raise TrainingDataError(f"{first} and {second} have different architectures: they have no mean")
+    own = AcousticModel(config).state_dict()
+    mixed = {
+        name: torch.lerp(weights[name], moved[name], share) for name, value in own.items() if value.is_floating_point()
+    }
+    save_compact(config, {**own, **mixed}, target, {"share": str(share)})
+
+
 def load_compact(path: Path) -> AcousticModel:
     """Builds the network of a compact checkpoint.
 

@@ -88,7 +88,8 @@ class Recipe:
         recorded_speed: the same for recorded utterances.
         time_masks: SpecAugment masks along time, and their largest width in 10 ms frames.
         band_masks: SpecAugment masks along mel, and their largest width.
-        early: weight of the push towards writing earlier (see `learner`), while the network is late.
+        early: weight of the push towards writing earlier (see `learner`), while the network is late; 0.03 is far too
+            much (docs/decisions.md).
         early_until: seconds behind the sound at which it is late no more.
         voice: changes of the speaker on the features.
         channel: telephone disturbances.
@@ -112,7 +113,7 @@ class Recipe:
     recorded_speed: tuple[float, float] = (0.82, 1.25)
     time_masks: tuple[int, int] = (5, 30)
     band_masks: tuple[int, int] = (2, 12)
-    early: float = 0.03
+    early: float = 0.0
     early_until: float = 0.28
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     channel: ChannelSettings = field(default_factory=ChannelSettings)
