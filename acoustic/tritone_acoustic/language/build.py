@@ -20,6 +20,7 @@ from tritone_acoustic.data.normalize import ALPHABET, is_held_out, normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.templates import call_sentence, reply
 from tritone_acoustic.data.texts import fingerprint, read_rows
+from tritone_acoustic.data.word_forms import Exchange, read_forms
 from tritone_acoustic.language.kenlm_file import pack
 from tritone_acoustic.language.kneser_ney import KneserNey
 from tritone_acoustic.language.units import Pieces, letter_pieces
@@ -39,15 +40,17 @@ class Recipe:
         merges: byte-pair merges for the pieces of all other words.
         calls: telephone sentences drawn from the templates.
         replies: short replies drawn from them.
+        exchanged: rounds of the texts with words exchanged for others that end alike; they teach how words are built.
         bits: of a weight in the file.
     """
 
     order: int = 4
-    cutoffs: tuple[int, ...] = (0, 0, 1, 1)
+    cutoffs: tuple[int, ...] = (0, 0, 1, 2)
     least: int = 2
-    merges: int = 300
+    merges: int = 2_000
     calls: int = 60_000
     replies: int = 8_000
+    exchanged: int = 1
     bits: int = 8
 
 
@@ -65,11 +68,16 @@ def build(paths: DataPaths, target: Path, recipe: Recipe | None = None) -> None:
     """
     recipe = recipe or Recipe()
     sentences = list(_sentences(paths, recipe))
+    made = list(_exchanged(paths, recipe))
     counts = Counter(word for words in sentences for word in words)
+    # Exchanged words are spelt in pieces, unless they occur in the texts too.
     whole = {word for word, count in counts.items() if count >= recipe.least or len(word) == 1}
     say(f"{len(sentences)} sentences, {sum(counts.values())} words, {len(counts)} distinct, {len(whole)} of them units")
     pieces = Pieces((word for word in counts if len(word) > 3), recipe.merges)
-    spelt = {word: [word] if word in whole else pieces.split(word) for word in counts}
+    sentences += made
+    say(f"{len(made)} sentences more with exchanged words")
+    words_of_all = counts.keys() | {word for words in made for word in words}
+    spelt = {word: [word] if word in whole else pieces.split(word) for word in sorted(words_of_all)}
     vocabulary = sorted({unit for units in spelt.values() for unit in units} | set(letter_pieces(ALPHABET.strip())))
     number = {unit: index for index, unit in enumerate(vocabulary)}
     coded = {word: [number[unit] for unit in units] for word, units in spelt.items()}
@@ -93,11 +101,24 @@ def _sentences(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:
     """Every training sentence once and many telephone sentences; held-out and test sentences never."""
     if not (paths.texts / "train.tsv").exists():
         raise TrainingDataError("no sentences yet: run `python -m tritone_acoustic.data texts` first")
-    excluded = {int(line) for line in (paths.texts / "excluded.txt").read_text().split()}
     rng = random.Random(_SEED)  # noqa: S311  (no secrets)
     texts = [sentence for _, sentence in read_rows(paths.texts / "train.tsv")]
     texts += [call_sentence(rng) for _ in range(recipe.calls)]
     texts += [reply(rng) for _ in range(recipe.replies)]
+    yield from _permitted(paths, texts)
+
+
+def _exchanged(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:
+    """The training sentences again with other words in them, if there is a list of word forms."""
+    forms = read_forms(paths.texts / "forms.txt")
+    exchange = Exchange(forms, random.Random(_SEED))  # noqa: S311  (no secrets)
+    rows = read_rows(paths.texts / "train.tsv") * recipe.exchanged if forms else []
+    yield from _permitted(paths, [exchange(sentence) for _, sentence in rows])
+
+
+def _permitted(paths: DataPaths, texts: list[str]) -> Iterator[list[str]]:
+    """Words of the sentences that are neither held out nor test sentences."""
+    excluded = {int(line) for line in (paths.texts / "excluded.txt").read_text().split()}
     for text in texts:
         label = normalize(text)
         if label and not is_held_out(label) and fingerprint(label) not in excluded:
