@@ -7,6 +7,7 @@ compiler and ONNX Runtime are expected on that machine.
 from __future__ import annotations
 
 import argparse
+import lzma
 import shutil
 import subprocess
 import sys
@@ -33,6 +34,8 @@ UNUSED = (
     "tritonclient/utils/cuda_shared_memory",
     *(f"pytriton/tritonserver/python_backend_stubs/3.{minor}" for minor in (8, 9, 10, 11, 13)),
 )
+FILTERS = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, "preset": 9}]
+"""Addresses in machine code written so that equal calls are equal bytes, then a window over all libraries."""
 ICU_SYMBOL = "icudt70_dat"
 LIBPYTHON = f"libpython{PYTHON}.so.1.0"
 
@@ -101,7 +104,10 @@ def main() -> None:
         add_libpython(site)
         strip(site)
         print("compressing, some two minutes", flush=True)
-        with tarfile.open(folder / "site.tar.xz", "w:xz", preset=6) as archive:
+        with (
+            lzma.open(folder / "site.tar.xz", "wb", filters=FILTERS) as packed,
+            tarfile.open(fileobj=packed, mode="w|") as archive,
+        ):
             archive.add(site, ".")
     size = (folder / "site.tar.xz").stat().st_size
     print(f"{folder / 'site.tar.xz'}: {size / 2**20:.1f} MiB")
