@@ -17,6 +17,14 @@ MOST_ROUND_SHARE = 0.2
 """A round may take this share of a chunk: it waits for one and takes one, two fifths of its length."""
 MOST_BUSY_SHARE = 0.75
 RUNS = 4
+BLOCK = 20
+"""So many batches of a size are averaged before they correct what that size was thought to take."""
+
+
+@dataclass
+class _Block:
+    batches: int = 0
+    took_s: float = 0.0
 
 
 @dataclass
@@ -30,8 +38,10 @@ class _Second:
 class Pace:
     """Learns what a batch costs, ``fixed + per_chunk * size`` seconds, and follows how that changes under load.
 
-    Both constants are measured once, before the first caller comes; afterwards the last seconds' batches say by which
+    Both constants are measured before the first caller comes; afterwards the last seconds' batches say by which
     factor the machine is slower now, because other programs run, or answers and decoding cost more than thought.
+    What was measured beside other work, such as another model that loads, was too slow, and would stay so: so blocks
+    of live batches that are quicker than their size was thought to be correct it (`observe`).
 
     N streams that each send a chunk every T seconds make batches of ``N * round / T``, so that a round takes
     ``fixed * T / (T - N * per_chunk)``. That grows without bound long before a single chunk is late: waiting for late
@@ -44,17 +54,30 @@ class Pace:
         self._max_batch = max_batch
         self._fixed = 0.0
         self._per_chunk = 0.0
+        self._took: dict[int, float] = {}  # seconds of a batch by size, for some sizes
+        self._blocks: dict[int, _Block] = {}
         self._seconds = [_Second() for _ in range(WINDOW_S + 1)]
 
     def learn(self, measured: Sequence[tuple[int, float]]) -> None:
-        """Take sizes and seconds of batches that ran alone: a line through them, by least squares, not below zero."""
-        count = len(measured)
+        """Take sizes and seconds of batches that ran alone."""
+        self._took = dict(measured)
+        self._blocks = {size: _Block() for size in self._took}
+        self._fit()
+
+    def _fit(self) -> None:
+        """Lay a line through the known sizes, by least squares, not below zero.
+
+        A large batch could be run as several small ones, so it is never thought to take longer than these. That, and
+        not a line through small batches, is what they say of large ones.
+        """
+        count = len(self._took)
         if not count:
             return
-        mean_size = sum(size for size, _ in measured) / count
-        mean_took = sum(took for _, took in measured) / count
-        spread = sum((size - mean_size) ** 2 for size, _ in measured)
-        rising = sum((size - mean_size) * (took - mean_took) for size, took in measured)
+        sizes = sorted(self._took)
+        took_s = [min(-(-size // part) * self._took[part] for part in sizes if part <= size) for size in sizes]
+        mean_size, mean_took = sum(sizes) / count, sum(took_s) / count
+        spread = sum((size - mean_size) ** 2 for size in sizes)
+        rising = sum((size - mean_size) * (took - mean_took) for size, took in zip(sizes, took_s, strict=True))
         self._per_chunk = max(0.0, rising / spread) if spread else mean_took / mean_size
         self._fixed = max(0.0, mean_took - self._per_chunk * mean_size)
 
@@ -63,7 +86,7 @@ class Pace:
         return self._fixed + self._per_chunk * size
 
     def observe(self, now_s: float, size: int, took_s: float) -> None:
-        """Record a batch of live streams with all the work around it."""
+        """Record a batch of live streams with all the work around it; in blocks they correct what was learnt."""
         second = int(now_s)
         entry = self._seconds[second % len(self._seconds)]
         if entry.second != second:
@@ -71,11 +94,29 @@ class Pace:
         entry.chunks += size
         entry.took_s += took_s
         entry.expected_s += self.expected(size)
+        self._correct(size, took_s)
+
+    def _correct(self, size: int, took_s: float) -> None:
+        """Count a batch for the largest known size that it is not smaller than; a quicker block becomes the truth."""
+        known = max((one for one in self._blocks if one <= size), default=0)
+        if not known:
+            return
+        block = self._blocks[known]
+        block.batches += 1
+        block.took_s += took_s
+        if block.batches < BLOCK:
+            return
+        mean_s = block.took_s / block.batches
+        block.batches, block.took_s = 0, 0.0
+        if mean_s < self._took[known]:
+            self._took[known] = mean_s
+            self._fit()
 
     def slowness(self, now_s: float) -> float:
         """By which factor batches took longer than expected in the last seconds; 1 when too few ran to say.
 
-        Never below 1: small batches that were quicker than thought say nothing of the large ones of a full machine.
+        Never below 1: by how much small batches are quicker than thought says nothing of the large ones of a full
+        machine.
         """
         recent = [entry for entry in self._seconds if now_s - entry.second < WINDOW_S + 1]
         expected = sum(entry.expected_s for entry in recent)

@@ -1,5 +1,6 @@
 """Drains, readiness, and refusals by what batches take here: the gate alone and in the loop."""
 
+import random
 from time import sleep
 
 import numpy as np
@@ -87,6 +88,50 @@ def test_pace_says_how_many_streams_fit_before_any_is_late():
     assert pace.room(100.5) < 60
     assert pace.room(105.0) == pytest.approx(103, abs=2)  # that was seconds ago
     assert 1 <= pace.chunks_within(0.0375) < 32
+
+
+def true(size):
+    """Seconds of a batch of the default model on one core."""
+    return 0.007 + 0.0052 * size
+
+
+def serve(pace, draw, live, begin, seconds=3.0):
+    """Streams that send a chunk every 0.3 s, at random phases, to a loop that takes all that waits."""
+    phases = [draw.uniform(0.0, 0.3) for _ in range(live)]
+    due = sorted(begin + phase + 0.3 * turn for phase in phases for turn in range(int(seconds / 0.3)))
+    now, done = begin, 0
+    while done < len(due):
+        now = max(now, due[done])
+        size = min(32, sum(1 for moment in due[done : done + 32] if moment <= now))
+        now += true(size)
+        pace.observe(now, size, true(size))
+        done += size
+
+
+def test_what_was_measured_beside_other_work_is_corrected_by_live_batches():
+    """A service whose models loaded at the same time on one core took itself for half as fast, and stayed at that."""
+    pace, honest, draw = Pace(0.3, 32), Pace(0.3, 32), random.Random(1)
+    pace.learn([(size, 2 * true(size)) for size in (1, 2, 4, 8, 16, 32)])
+    honest.learn([(size, true(size)) for size in (1, 2, 4, 8, 16, 32)])
+    begin = pace.room(0.0)
+    for turn in range(60):  # as many as there is room for, for three minutes
+        serve(pace, draw, pace.room(3.0 * turn), 3.0 * turn)
+    assert begin < 21
+    assert 32 <= pace.room(1000.0) <= honest.room(1000.0) + 1
+
+
+def test_large_batches_are_never_thought_quicker_than_what_was_seen_allows():
+    pace = Pace(0.3, 32)
+    pace.learn([(size, 0.010 * size) for size in (1, 2, 4, 8, 16, 32)])
+    for _ in range(200):
+        pace.observe(1.0, 2, 0.016)  # 8 ms a chunk, so 32 chunks take 16 times that at most
+    assert pace.expected(32) == pytest.approx(0.256, rel=0.02)
+    room = pace.room(100.0)
+    assert room == pytest.approx(0.75 * 0.3 / 0.008, rel=0.1)
+    for _ in range(200):
+        pace.observe(101.0, 8, 5.0)  # a stall teaches nothing
+    assert pace.room(101.0) == 0
+    assert pace.room(200.0) == room
 
 
 def test_pace_of_a_fast_engine_is_bounded_by_full_batches():
