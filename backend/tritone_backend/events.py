@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from tritone_backend.decoding import DecodedPhrase, DecodedWord
-from tritone_backend.decoding.confidence import calibrated, phrase_confidence
-from tritone_backend.decoding.settings import Calibration, Timing
+from tritone_backend.decoding.confidence import PhraseConfidence
+from tritone_backend.decoding.settings import Timing
 from tritone_backend.spec import AcousticSpec
 
 Event = dict[str, Any]
@@ -52,24 +52,24 @@ def event(
     start: int,
     end: int,
     axis: TimeAxis,
+    confidence: PhraseConfidence,
     *,
     words: bool,
-    calibration: Calibration | None = None,
 ) -> Event:
     """Build a ``partial`` or ``final`` event from a phrase and its frames [start, end)."""
     first = axis.seconds(start)
-    sure = [calibrated(word, calibration or Calibration()) for word in phrase.words]
+    sure, mean = confidence.of(phrase.words)
     result: Event = {
         "type": kind,
         "text": phrase.text,
         "start": first,
         "end": max(first, axis.seconds(end)),
-        "confidence": round(phrase_confidence(phrase.words, sure), 3),
+        "confidence": round(mean, 3),
     }
     if words:
         result["words"] = [
-            {"word": word.text, "start": begin, "end": until, "confidence": round(confidence, 3)}
-            for word, (begin, until), confidence in zip(phrase.words, axis.words(phrase.words), sure, strict=True)
+            {"word": word.text, "start": begin, "end": until, "confidence": round(value, 3)}
+            for word, (begin, until), value in zip(phrase.words, axis.words(phrase.words), sure, strict=True)
         ]
     return result
 

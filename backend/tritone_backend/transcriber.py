@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.audio import AudioBuffer
 from tritone_backend.decoding import DecodedPhrase, FrameDecisions, GreedyDecoder
+from tritone_backend.decoding.confidence import PhraseConfidence
 from tritone_backend.decoding.finals import Final, PendingEvents
 from tritone_backend.decoding.partials import StablePartial
 from tritone_backend.decoding.service import Decoding
@@ -38,6 +39,7 @@ class Transcriber:
         settings = decoding.settings if decoding else DecodingSettings()
         self._options = options
         self._calibration = settings.calibration
+        self._sure = PhraseConfidence(settings.calibration)  # of partials
         self._axis = TimeAxis(spec, settings.timing)
         self._decoding = decoding
         self._search = decoding.open(options, stream_id) if decoding else None
@@ -140,5 +142,6 @@ class Transcriber:
             self._parts.append(self._event("partial", phrase, start, self._frames))
 
     def _event(self, kind: str, phrase: DecodedPhrase, start: int, end: int) -> Event:
-        words, calibration = self._options.words, self._calibration
-        return event(kind, phrase, start, end, self._axis, words=words, calibration=calibration)
+        # Finals may be known on another thread, while partials of the next phrase are shown.
+        sure = self._sure if kind == "partial" else PhraseConfidence(self._calibration)
+        return event(kind, phrase, start, end, self._axis, sure, words=self._options.words)

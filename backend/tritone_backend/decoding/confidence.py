@@ -22,11 +22,37 @@ def calibrated(word: DecodedWord, calibration: Calibration) -> float:
     return 1.0 / (1.0 + exp(-max(-50.0, min(50.0, odds))))
 
 
-def phrase_confidence(words: list[DecodedWord], sure: list[float]) -> float:
-    """Geometric mean of the words' confidences, each weighing with its letters; 0 without words."""
-    letters = sum(len(word.text) for word in words)
-    total = sum(len(word.text) * log(max(value, FLOOR)) for word, value in zip(words, sure, strict=True))
-    return exp(total / letters) if letters else 0.0
+class PhraseConfidence:
+    """Confidences of a phrase that grows: words that were in it before are not reckoned again. For one thread.
+
+    Args:
+        calibration: from letter probabilities to how often words are right.
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._calibration = calibration
+        self._words: list[DecodedWord] = []
+        self._sure: list[float] = []
+        self._weights: list[float] = []  # letters times the logarithm of each word's confidence
+
+    def of(self, words: list[DecodedWord]) -> tuple[list[float], float]:
+        """Read a phrase's words.
+
+        Returns:
+            Each word's confidence, and their geometric mean, in which a word weighs with its letters; 0 without words.
+        """
+        same = 0
+        for word, before in zip(words, self._words, strict=False):
+            if word is not before:
+                break
+            same += 1
+        added = [calibrated(word, self._calibration) for word in words[same:]]
+        weights = [len(word.text) * log(max(sure, FLOOR)) for word, sure in zip(words[same:], added, strict=True)]
+        self._words = list(words)
+        self._sure = self._sure[:same] + added
+        self._weights = self._weights[:same] + weights
+        letters = sum([len(word.text) for word in words])
+        return self._sure, exp(sum(self._weights) / letters) if letters else 0.0
 
 
 def _log_odds(probability: float) -> float:
