@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from tritone_backend.profiling.names import DEGRADATIONS
+
 
 @dataclass
 class Counters:
@@ -25,7 +27,8 @@ class Counters:
         chunks: chunks through the network.
         late: chunks answered later than they last.
         late_batches: network steps, with their decoding, that took longer than a chunk lasts.
-        degraded: phrases that stayed greedy: the search was not done in time or left speech out.
+        degraded: phrases that stayed greedy, by reason. All reasons are there from the start: search threads count
+            while others copy.
         busy_s: seconds that the loop worked.
     """
 
@@ -44,7 +47,7 @@ class Counters:
     chunks: int = 0
     late: int = 0
     late_batches: int = 0
-    degraded: int = 0
+    degraded: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DEGRADATIONS, 0))
     busy_s: float = 0.0
 
     @property

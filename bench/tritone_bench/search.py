@@ -12,13 +12,12 @@ from tritone_bench.fleet import Fleet, Interrupted, Load
 from tritone_bench.level import Level, Usage, summarise
 from tritone_bench.service import Service
 from tritone_bench.task import Progress, Report
-from tritone_bench.usage import UsageMeter, total_cores
+from tritone_bench.usage import UsageMeter, in_haste, total_cores
 
 SETTLE_TIMEOUT_S = 30.0
 RECOVERY_S = 4.5
 MAX_CONFIRMATIONS = 4
 STARTS_PER_S = 2500.0
-DEGRADED = "tritone_degraded_total"
 COUNTERS_S = 1.0
 """The service's counters are at most so old."""
 DISTURBED = 0.15
@@ -123,7 +122,7 @@ class Bench:
             return cut
 
         with UsageMeter(self._service.root, self._service.metrics_url) as meter:
-            degraded = meter.counters().get(DEGRADED, 0.0)
+            degraded = in_haste(meter.counters())
             try:
                 report = self._fleet.run(Load(**fields), self._processes, watch, meter.mark)
             except Interrupted as interruption:
@@ -137,7 +136,7 @@ class Bench:
         level.cut = cut
         if level.wrong and not level.fatal:
             time.sleep(COUNTERS_S)
-            level.usage.degraded = round(meter.counters().get(DEGRADED, 0.0) - degraded)
+            level.usage.degraded = round(in_haste(meter.counters()) - degraded)
             if level.hurried:
                 level.failed = f"{level.wrong} of {level.checked} calls came back with greedy words for want of time"
         self._overloaded = bool(level.failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -19,6 +20,8 @@ TRITON_PARTS = {"queue": "queue", "in": "compute_input", "model": "compute_infer
 MODEL_PROCESS = "triton_python_backend_stub"
 ENGINE_PROCESS = "tritone_backend.engines.shared.host"
 SAMPLE_S = 0.5
+DEGRADED = "tritone_degraded_total"
+_REASON = re.compile(r'[{,]?reason="([^"]*)"')
 _GPU_QUERY = ("--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits")
 
 
@@ -79,7 +82,7 @@ class UsageMeter:
         self._marks.append(_Reading(cpu, models, time.monotonic(), _busy_s(), self.counters()))
 
     def counters(self) -> dict[str, float]:
-        """The counters of `streaming_asr`, by name and summed over labels; empty when out of reach."""
+        """The counters of `streaming_asr`, by name (sums over labels) and by "name reason"; empty when out of reach."""
         if not self._metrics_url:
             return {}
         found: dict[str, float] = {}
@@ -92,7 +95,11 @@ class UsageMeter:
             if line.startswith(("tritone_", "nv_inference_")) and 'model="streaming_asr"' in line:
                 name, _, value = line.replace("{", " ", 1).partition(" ")
                 with contextlib.suppress(ValueError):
-                    found[name] = found.get(name, 0.0) + float(value.rsplit(" ", 1)[1])
+                    number = float(value.rsplit(" ", 1)[1])
+                    found[name] = found.get(name, 0.0) + number
+                    reason = _REASON.search(value)
+                    if reason:
+                        found[f"{name} {reason[1]}"] = number
         return found
 
     @property
@@ -157,6 +164,13 @@ class UsageMeter:
             rows = [[float(cell) for cell in row.split(",")] for row in shown.strip().splitlines()]
             if rows:
                 self._gpu.append((sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows)))
+
+
+def in_haste(counters: dict[str, float]) -> float:
+    """Finals that have greedy words for want of time, of the counters that `UsageMeter.counters` found."""
+    if f"{DEGRADED} deadline" not in counters:  # a service that does not say why
+        return counters.get(DEGRADED, 0.0)
+    return counters[f"{DEGRADED} deadline"] + counters.get(f"{DEGRADED} backlog", 0.0)
 
 
 def _runs_models(process: psutil.Process) -> bool:

@@ -43,7 +43,7 @@ def made_up(**grows: float) -> Soak:
     for second in np.arange(0.0, 3680.0, PLAN.sample_s):
         # Before the end of the warm-up everything grows, as it does when caches fill.
         warming = max(0.0, 600.0 - second) / 600.0
-        row = {"second": float(second), "live": float(draw.randint(24, 40)), "degraded": 0.0}
+        row = {"second": float(second), "live": float(draw.randint(24, 40)), "in haste": 0.0}
         row["MiB streaming_asr"] = value("memory", 230.0, 1.0, second) - 30.0 * warming
         row["files tritonserver"] = float(round(value("files", 23.0, 0.4, second)))
         row["threads tritonserver"] = float(round(value("threads", 94.0, 0.0, second)))
@@ -124,6 +124,25 @@ def test_each_defect_fails(spoil: Callable[[Soak], object], name: str) -> None:
     soak = made_up()
     spoil(soak)
     assert failed(soak) == [name]
+
+
+@pytest.mark.parametrize(
+    ("in_haste", "wrong", "failures"),
+    [
+        (1, 1, []),
+        (8, 1, []),
+        (8, 8, []),
+        (8, 9, ["no wrong word"]),
+        (9, 1, ["finals have time"]),
+    ],
+)
+def test_words_for_want_of_time_are_counted_and_bounded(in_haste: int, wrong: int, failures: list[str]) -> None:
+    """In 8 000 calls up to 8 finals; other words than theirs fail."""
+    soak = made_up()
+    lose(soak, wrong=wrong)
+    for row in soak.samples.rows:
+        row["in haste"] = float(in_haste * (row["second"] > 2000))
+    assert failed(soak) == failures
 
 
 def test_half_a_minute_is_not_judged_by_its_noise_times_120() -> None:

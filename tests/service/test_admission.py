@@ -29,11 +29,11 @@ def small():
         yield running
 
 
-def gauge(server, name: str) -> float:
+def gauge(server, name: str, label: str = "") -> float:
     """A metric of streaming_asr on the server's /metrics page."""
     with urllib.request.urlopen(server.settings.metrics_url, timeout=5) as page:
         for line in page.read().decode().splitlines():
-            if line.startswith(name + "{") and 'model="streaming_asr"' in line:
+            if line.startswith(name + "{") and 'model="streaming_asr"' in line and label in line:
                 return float(line.rsplit(" ", 1)[1])
     raise AssertionError(f"no metric {name}")
 

@@ -5,6 +5,7 @@ import random
 
 import numpy as np
 import pytest
+from tritone_backend.profiling.names import DEGRADATIONS
 from tritone_backend.serve import running_server
 from tritone_client import Client, Final
 
@@ -71,4 +72,5 @@ async def test_transcripts_of_64_interleaved_streams_are_those_of_each_alone(dec
     assert spoken >= 64
     for one, other in zip(together, alone, strict=True):
         assert one == other  # words, times and confidences too
-    assert gauge(decoding_server, "tritone_degraded_total") == 0
+    for reason in DEGRADATIONS:
+        assert gauge(decoding_server, "tritone_degraded_total", f'reason="{reason}"') == 0

@@ -70,6 +70,7 @@ REJECTIONS = (
     *("unknown-stream", "duplicate-start", "overlap", "bad-option", "bad-audio", "too-large", "too-long"),
     *("unauthenticated", "forbidden", "internal"),
 )
+DEGRADATIONS = ("deadline", "short", "backlog", "failed")
 
 SLOTS = Metric("tritone_streams_slots", Kind.GAUGE, "streams", "Streams that fit at once")
 LIVE = Metric("tritone_streams_live", Kind.GAUGE, "streams", "Streams alive")
@@ -111,7 +112,9 @@ DEGRADED = Metric(
     "tritone_degraded_total",
     Kind.COUNTER,
     "phrases",
-    "Finals with greedy words: the search was late or left speech out",
+    "Finals with greedy words, by reason: the search was late, left speech out, fell behind or failed",
+    "reason",
+    DEGRADATIONS,
 )
 BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked")
 CHUNK_SECONDS = Metric(

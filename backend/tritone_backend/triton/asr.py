@@ -64,7 +64,7 @@ class AsrModel:
 
     def _degraded(self, stream_id: int | str, phrases: int, reason: str, detail: str) -> None:
         """Count and tell of phrases that stay greedy; one thread at a time calls this."""
-        self._service.counters.degraded += phrases
+        self._service.counters.degraded[reason] += phrases
         self._journal.note(monotonic(), "degraded", stream_id, reason, detail=detail, phrases=phrases)
 
 

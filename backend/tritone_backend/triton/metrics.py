@@ -103,13 +103,13 @@ class Metrics:
             (names.CHUNKS, counters.chunks),
             (names.LATE, counters.late),
             (names.LATE_BATCHES, counters.late_batches),
-            (names.DEGRADED, counters.degraded),
             (names.RESTARTS, self._restarts),
             (names.BUSY, counters.busy_s),
         ):
             put(metric, value)
         self._publish_reasons(names.REFUSED, counters.refused)
         self._publish_reasons(names.REJECTED, counters.rejected)
+        self._publish_reasons(names.DEGRADED, counters.degraded)
         if histograms is None:
             return
         self._publish_ratios(counters)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from tritone_bench.usage import ENGINE_PROCESS, MODEL_PROCESS, UsageMeter
+from tritone_bench.usage import DEGRADED, ENGINE_PROCESS, MODEL_PROCESS, UsageMeter, in_haste
 
 SHM = "/dev/shm/"  # noqa: S108 - read, never written
 SERVER = "tritonserver"
@@ -26,7 +26,7 @@ COUNTERS = {
     "failed": "tritone_failed_total",
     "failed batches": "tritone_failed_batches_total",
     "late": "tritone_late_total",
-    "degraded": "tritone_degraded_total",
+    "degraded": DEGRADED,
     "restarts": "tritone_restarts_total",
 }
 """Series by their short names; those that are missing in a service's metrics are missing in the samples."""
@@ -38,7 +38,8 @@ class Samples:
 
     Attributes:
         rows: each by series name: `second` since the first, `MiB KIND`, `files KIND`, `threads KIND` for every kind of
-            process, `shared MiB` of the whole service in /dev/shm, and `COUNTERS`.
+            process, `shared MiB` of the whole service in /dev/shm, `COUNTERS`, and `in haste`: of the
+            degraded finals those for want of time.
         first, last: process ids of the first sample and the last, but for helpers of unknown kind, which come and go.
         shared_files: files in /dev/shm that any process of the service had mapped at any time.
     """
@@ -51,6 +52,11 @@ class Samples:
     def series(self, name: str, since_s: float = 0.0, until_s: float = float("inf")) -> list[tuple[float, float]]:
         """(second, value) of one series between two seconds."""
         return [(row["second"], row[name]) for row in self.rows if name in row and since_s <= row["second"] <= until_s]
+
+    def growth(self, name: str, until_s: float) -> float:
+        """By how much a counter rose from the first sample to the last one before a second."""
+        values = [value for _, value in self.series(name, 0.0, until_s)] or [0.0]
+        return values[-1] - values[0]
 
     @property
     def names(self) -> list[str]:
@@ -136,7 +142,8 @@ class Sampler:
     def counters(self) -> dict[str, float]:
         """The service's counters now, by their short names."""
         found = self._meter.counters()
-        return {short: found[name] for short, name in COUNTERS.items() if name in found}
+        named = {short: found[name] for short, name in COUNTERS.items() if name in found}
+        return named | ({"in haste": in_haste(found)} if found else {})
 
     def _watch(self) -> None:
         due = self._begun
