@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.errors import ModelError
+from tritone_backend.models.exact_sums import signed_sums_are_exact
 
 ZERO_POINT = 128
 LEVELS = 127.0
@@ -73,6 +74,7 @@ class _Rewriter:
         self._constants = {item.name: item for item in self._graph.initializer}
         self._makers = {node.output[0]: node for node in self._graph.node}
         self._new_constants: list[Any] = []
+        self._signed = signed_sums_are_exact(onnx)
         inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
         shapes = {item.name: item.type.tensor_type.shape.dim for item in inferred}
         self._widths = {
@@ -119,12 +121,12 @@ class _Rewriter:
             biases.append(np.zeros(len(matrix)) if bias is None else bias * _attribute(node, "beta", 1.0))
         matrix, bias = np.concatenate(weights), np.concatenate(biases).astype(np.float32)
         integers, scale = quantise_columns(matrix)
-        weight = self._constant(f"{stem}.q8", integers)
+        weight, weight_zero = self._weights(f"{stem}.q8", integers)
         columns = self._constant(f"{stem}.columns", scale)
         out = f"{stem}.all" if len(group) > 1 else group[0].output[0]
         product, scaled = f"{stem}.product", f"{stem}.scaled" if bias.any() else out
         nodes, u8, step = self._quantise(x, stem, [-1])
-        inputs = [u8, weight, self._shared("q8.one", np.float32(1)), columns, self._zero()]
+        inputs = [u8, weight, self._shared("q8.one", np.float32(1)), columns, self._zero(), *weight_zero]
         nodes.append(make("MatMulIntegerToFloat", inputs, [product], domain=CONTRIB))
         nodes.append(make("Mul", [product, step], [scaled]))
         if scaled != out:
@@ -190,8 +192,9 @@ class _Rewriter:
         for tap in range(height):
             end = tap - height + 1 or np.iinfo(np.int64).max
             rows = self._slice(nodes, f"{stem}.windows", f"{stem}.tap{tap}", 1, tap, end, stride)
-            part, matrix = f"{stem}.part{tap}", self._constant(f"{stem}.tap{tap}.q8", joined[tap])
-            nodes.append(make("MatMulInteger", [rows, matrix, self._zero()], [part]))
+            part = f"{stem}.part{tap}"
+            matrix, matrix_zero = self._weights(f"{stem}.tap{tap}.q8", joined[tap])
+            nodes.append(make("MatMulInteger", [rows, matrix, self._zero(), *matrix_zero], [part]))
             if total:
                 nodes.append(make("Add", [total, part], [f"{stem}.total{tap}"]))
             total = f"{stem}.total{tap}" if total else part
@@ -223,6 +226,12 @@ class _Rewriter:
     def _batch_norm_after(self, node: Any) -> Any | None:
         users = [other for other in self._graph.node if node.output[0] in other.input]
         return users[0] if len(users) == 1 and users[0].op_type == "BatchNormalization" else None
+
+    def _weights(self, name: str, integers: NDArray[np.int8]) -> tuple[str, list[str]]:
+        """Store weights as this machine multiplies them exactly: their name, and their zero point's if it is not 0."""
+        if self._signed:
+            return self._constant(name, integers), []
+        return self._constant(name, (integers.astype(np.int16) + ZERO_POINT).astype(np.uint8)), [self._zero()]
 
     def _zero(self) -> str:
         return self._shared("q8.zero", np.uint8(ZERO_POINT))

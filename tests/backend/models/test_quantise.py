@@ -50,6 +50,15 @@ def test_log_probs_stay_near_and_the_best_class_the_same(spec, graph):
     onnx.checker.check_model(onnx.load(graph))
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_weights_are_stored_as_the_machine_multiplies_them(spec, tmp_path, monkeypatch, exact):
+    """Where signed products overflow, weights are unsigned; both kinds stand for the same numbers."""
+    monkeypatch.setattr("tritone_backend.models.quantise.signed_sums_are_exact", lambda onnx: exact)
+    quantise_graph(spec.onnx, tmp_path / "model.onnx")
+    weights = [item for item in onnx.load(tmp_path / "model.onnx").graph.initializer if item.name.endswith(".q8")]
+    assert {item.data_type for item in weights} == {TensorProto.INT8 if exact else TensorProto.UINT8}
+
+
 def test_a_stream_is_bit_identical_in_any_company(spec, graph):
     engine = OnnxRuntimeEngine(dataclasses.replace(spec, onnx=graph), threads=2)
     engine.allocate(16)
