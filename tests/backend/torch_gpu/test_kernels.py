@@ -54,7 +54,7 @@ def test_own_products_are_right_and_the_same_for_any_number_of_rows(dtype, add, 
 
     model = random_network(SMALL["narrow"])
     engine = TorchEngine(spec_of(model.config, tmp_path), device=DEVICE, dtype=dtype, weights=model.state_dict())
-    products = Products(engine.arch, engine.packed, 4, always_own=True)
+    products = Products(engine.arch, engine.packed, (1, 4), always_own=True)
     block = engine.packed.blocks[0]
     matrix = block.down[0] if add else block.up[0]
     generator = torch.Generator().manual_seed(3)

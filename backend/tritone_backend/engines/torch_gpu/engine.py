@@ -149,7 +149,7 @@ class TorchEngine:
             from tritone_backend.engines.torch_gpu.kernels.launch import KernelOps
         except ModuleNotFoundError as error:
             raise EngineError(f"the torch engine needs {error.name}: pip install {error.name}") from None
-        ops = KernelOps(self.arch, self.packed, pool, work)
+        ops = KernelOps(self.arch, self.packed, pool, work, batches=self._ladder)
         if ops.products.own:
             self._progress(f"{ops.products.own} kinds of product depend on the batch size in cuBLAS: own kernel")
         return ops

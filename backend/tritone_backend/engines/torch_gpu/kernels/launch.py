@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from torch import Tensor
 
@@ -30,15 +32,30 @@ SMALLEST_TILE = 16
 
 
 class KernelOps:
-    """See :class:`plain_ops.Ops`. Tensors must be on a GPU (or anywhere under Triton's interpreter)."""
+    """See :class:`plain_ops.Ops`. Tensors must be on a GPU (or anywhere under Triton's interpreter).
+
+    Args:
+        arch: sizes.
+        packed: weights.
+        pool: state of all streams.
+        work: memory of one batch.
+        tuning: tile sizes, unless the measured ones.
+        batches: sizes that steps are made with; their products are compared (see `Products`).
+    """
 
     def __init__(
-        self, arch: Architecture, packed: PackedWeights, pool: SlotPool, work: Workspace, tuning: Tuning | None = None
+        self,
+        arch: Architecture,
+        packed: PackedWeights,
+        pool: SlotPool,
+        work: Workspace,
+        tuning: Tuning | None = None,
+        batches: Sequence[int] = (),
     ) -> None:
         self.arch, self.packed, self.pool, self.work = arch, packed, pool, work
         self.tuning = tuning or Tuning()
         self._row_block = triton.next_power_of_2(arch.d_model)
-        self.products = Products(arch, packed, work.inbox.shape[0])
+        self.products = Products(arch, packed, batches)
 
     def product(self, x: Tensor, matrix: Tensor, out: Tensor, *, add: bool = False) -> None:
         """See :class:`plain_ops.Ops`."""

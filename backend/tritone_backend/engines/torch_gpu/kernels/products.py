@@ -7,6 +7,8 @@ many others speak.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton  # type: ignore[import-not-found,import-untyped,unused-ignore]
 from torch import Tensor
@@ -26,14 +28,16 @@ class Products:
     Args:
         arch: sizes.
         packed: whose matrices are multiplied.
-        batch: most chunks of a step; powers of two up to it are compared.
+        batches: sizes that steps are made with, which are compared.
         always_own: never ask cuBLAS, for checks.
     """
 
-    def __init__(self, arch: Architecture, packed: PackedWeights, batch: int, *, always_own: bool = False) -> None:
+    def __init__(
+        self, arch: Architecture, packed: PackedWeights, batches: Sequence[int], *, always_own: bool = False
+    ) -> None:
         self._own: set[_Key] = set()
         for matrix, add, most, least in _uses(arch, packed):
-            if always_own or (matrix.is_cuda and not _steady(matrix, add, batch, most, least)):
+            if always_own or (matrix.is_cuda and not _steady(matrix, add, batches, most, least)):
                 self._own.add(_key(matrix, add))
 
     @property
@@ -77,10 +81,11 @@ def _key(matrix: Tensor, add: bool) -> _Key:
     return matrix.shape[0], matrix.shape[1], matrix.dtype, add
 
 
-def _steady(matrix: Tensor, add: bool, batch: int, most: int, least: int) -> bool:
-    """Whether cuBLAS gives the first rows the same bits, however many there are."""
-    counts = {1 << power for power in range(batch.bit_length())} | {batch}
-    rows = sorted({count * size for count in counts if count <= batch for size in (most, least)})
+def _steady(matrix: Tensor, add: bool, batches: Sequence[int], most: int, least: int) -> bool:
+    """Whether cuBLAS gives the first rows the same bits in every batch."""
+    rows = sorted({batch * size for batch in batches for size in (most, least)})
+    if len(rows) < 2:
+        return True
     x = torch.randn(rows[-1], matrix.shape[0], device=matrix.device).to(matrix.dtype)
     before = torch.randn(rows[-1], matrix.shape[1], device=matrix.device).to(matrix.dtype)
 
