@@ -202,7 +202,8 @@ def test_a_hang_of_the_acoustic_model_alone_is_noticed_too(supervised):
     assert len(stubs) == 1
     os.kill(stubs[0], signal.SIGSTOP)
     restart = one.line(one.err, "event=restart", 20)
-    assert "reason=no-answer" in restart
+    # Our probe's time limit, or Triton's own look at the process where that comes first.
+    assert "reason=no-answer" in restart or "is not healthy" in restart
     assert 'detail="streaming_acoustic: ' in restart
     one.line(one.err, "event=ready")
     assert probe(one.address).alive

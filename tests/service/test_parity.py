@@ -38,7 +38,7 @@ def reference_model(tmp_path_factory) -> Path:
 async def test_log_probs_of_8_chunks_through_triton(reference_model):
     reference = np.load(PARITY / "t_one_reference.npz")
     signal, expected = reference["signal"], reference["logprobs"]
-    with running_server(model=reference_model, max_streams=4) as server:
+    with running_server(model=reference_model, max_streams=4, admission="slots") as server:
         async with Raw(server.address) as raw:
             streams = [new_id() for _ in range(signal.shape[1])]
             worst = 0.0
