@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
@@ -17,14 +17,16 @@ MOST_ROUND_SHARE = 0.2
 """A round may take this share of a chunk: it waits for one and takes one, two fifths of its length."""
 MOST_BUSY_SHARE = 0.75
 RUNS = 4
-BLOCK = 20
-"""So many batches of a size are averaged before they correct what that size was thought to take."""
+BLOCK, BLOCKS = 20, 3
+"""So many batches of a size are averaged, and the slowest of so many averages corrects what the size was thought to
+take: the quickest would be that of a lucky moment."""
 
 
 @dataclass
 class _Block:
     batches: int = 0
     took_s: float = 0.0
+    means_s: list[float] = field(default_factory=list)
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Pace:
         self._correct(size, took_s)
 
     def _correct(self, size: int, took_s: float) -> None:
-        """Count a batch for the largest known size that it is not smaller than; a quicker block becomes the truth."""
+        """Count a batch for the largest known size that it is not smaller than; quicker blocks become the truth."""
         known = max((one for one in self._blocks if one <= size), default=0)
         if not known:
             return
@@ -106,10 +108,10 @@ class Pace:
         block.took_s += took_s
         if block.batches < BLOCK:
             return
-        mean_s = block.took_s / block.batches
+        block.means_s = [*block.means_s, block.took_s / block.batches][-BLOCKS:]
         block.batches, block.took_s = 0, 0.0
-        if mean_s < self._took[known]:
-            self._took[known] = mean_s
+        if len(block.means_s) == BLOCKS and max(block.means_s) < self._took[known]:
+            self._took[known] = max(block.means_s)
             self._fit()
 
     def slowness(self, now_s: float) -> float:
