@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from tritone_client import Client, Timeouts, _waiting
 
+from tests.client.fake_server import serve_from_thread
 from tests.client.fake_service import FakeService, FakeTransport
 
 
@@ -39,3 +40,11 @@ def service() -> FakeService:
 @pytest.fixture
 def client(service: FakeService) -> Client:
     return Client("fake:1", timeout=Timeouts(), transport=lambda address: FakeTransport(service, address))
+
+
+@pytest.fixture
+def server(service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The fake service behind a real gRPC server, whose address the command line takes for its default."""
+    with serve_from_thread(service) as address:
+        monkeypatch.setenv("TRITONE_SERVER", address)
+        yield address
