@@ -25,7 +25,7 @@ measure() {
 for group in ${*:-check speed naive sweep}; do
     case $group in
         check) measure check 140 --sections parity,kernels,independence,trained,vector,fp8 ;;
-        quick) measure quick 60 --sections parity,independence,trained,ladder ;; # half a minute: is it still right and fast
+        quick) measure quick 120 --sections parity,independence,trained,ladder ;; # still right and fast? half a minute, and one more where kernels are compiled first
         speed) measure speed 100 --sections ladder,ceilings,profile,slots ;;
         naive) measure naive 35 --sections naive ;;
         sweep) measure sweep 50 --sections sweep --batch 1024 ;;

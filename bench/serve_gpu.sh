@@ -12,7 +12,7 @@ OUT=${OUT:-results}
 WORK=${WORK:-/tmp/tritone-host}
 ENGINE=${ENGINE:-torch}
 DECODER=${DECODER:-greedy}
-ARRANGEMENTS=${ARRANGEMENTS:-own:8 own:12 shared:8}
+ARRANGEMENTS=${ARRANGEMENTS:-shared:8 own:8}
 ARRANGEMENT=${ARRANGEMENT:-}
 REFERENCE=${REFERENCE:-$WORK/t-one}
 SLOTS=${SLOTS:-20000}
@@ -79,7 +79,7 @@ for record in Path(sys.argv[1]).glob("results-arrange-*/*/run.json"):
     for level in json.loads(record.read_text())["levels"]:
         name = record.parent.parent.name.removeprefix("results-arrange-").replace("-", ":")
         found.append((bool(level["lost"] or level["wrong"] or level["refused"]), level["p99_ms"], name))
-print(min(found)[2] if found else "own:8")
+print(min(found)[2] if found else "shared:8")
 PYTHON
 }
 # table: what every load of every step came to

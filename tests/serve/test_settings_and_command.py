@@ -32,6 +32,14 @@ def test_a_wrong_setting_is_refused_in_one_line_naming_its_flag(wrong, flag):
     assert "\n" not in caught.value.user_message
 
 
+@pytest.mark.parametrize(
+    ("instances", "asked", "shared"), [(1, "auto", False), (8, "auto", True), (8, "own", False), (1, "shared", True)]
+)
+def test_several_instances_share_an_engine_unless_told_otherwise(instances, asked, shared):
+    chosen = ServeSettings(model_dir=MODEL, instances=instances, engine_process=asked)
+    assert chosen.shares_engine is shared
+
+
 def test_a_server_that_listens_everywhere_is_reached_through_loopback():
     settings = ServeSettings(model_dir=MODEL, host="0.0.0.0")
     assert settings.address == "127.0.0.1:8001"

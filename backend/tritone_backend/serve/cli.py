@@ -48,9 +48,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--engine-process",
-        default="own",
+        default="auto",
         metavar="HOW",
-        help="own: an engine in each of them (default); shared: one engine process for all",
+        help="shared: one engine process for all of them (default for several); own: an engine in each",
     )
     add("--max-call", type=float, default=14_400.0, metavar="S", help="longest call (default 14400 s)")
     add("--decoder", choices=DECODERS, default="auto", help="default: beam where the model has a language model")

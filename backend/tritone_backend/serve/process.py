@@ -178,7 +178,7 @@ class ServerProcess:
                 language_model=str(chosen.language_model or ""),
                 final_deadline_ms=chosen.final_deadline_ms,
                 instances=chosen.instances,
-                engine_process=chosen.engine_process,
+                engine_process="shared" if chosen.shares_engine else "own",
                 admission=chosen.admission,
             ),
         )

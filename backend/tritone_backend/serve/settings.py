@@ -17,7 +17,7 @@ from tritone_backend.serve.tls import TlsFiles
 
 MAX_STREAMS_LIMIT = 65_536
 MAX_INSTANCES = 64
-ENGINE_PROCESSES = ("own", "shared")
+ENGINE_PROCESSES = ("auto", "own", "shared")
 LOOPBACK = ("127.0.0.1", "localhost")
 PROBE_SLOTS = 1
 ADMISSIONS = ("measured", "slots")
@@ -37,7 +37,8 @@ class ServeSettings:
         language_model: file that stands in for the acoustic model's own language model.
         final_deadline_ms: how long a final waits for the beam search before it stays greedy.
         instances: processes that run the speech model, each with an equal share of the streams, rounded up.
-        engine_process: ``own``: each has an engine; ``shared``: one engine in a process of its own serves all.
+        engine_process: ``own``: each has an engine; ``shared``: one engine in a process of its own serves all;
+            ``auto``: shared by several instances.
         max_call_s: seconds after which a stream takes no more audio.
         host: IPv4 address or name that gRPC listens on.
         grpc_port: TCP port of gRPC.
@@ -63,7 +64,7 @@ class ServeSettings:
     language_model: Path | None = None
     final_deadline_ms: int = 100
     instances: int = 1
-    engine_process: str = "own"
+    engine_process: str = "auto"
     max_call_s: float = 14_400.0
     host: str = "127.0.0.1"
     grpc_port: int = 8001
@@ -94,7 +95,7 @@ class ServeSettings:
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
         if self.engine_process not in ENGINE_PROCESSES:
-            raise ServeError(f"--engine-process {self.engine_process!r} is not {' or '.join(ENGINE_PROCESSES)}")
+            raise ServeError(f"--engine-process {self.engine_process!r} is not one of {', '.join(ENGINE_PROCESSES)}")
         most = min(MAX_INSTANCES, self.max_streams)
         if not 1 <= self.instances <= most:
             raise ServeError(f"--instances {self.instances} is outside 1 to {most} (with {self.max_streams} streams)")
@@ -109,6 +110,11 @@ class ServeSettings:
                 raise ServeError(f"{flag} {port} is outside {least} to 65535")
         if self.grpc_port == self.metrics_port:
             raise ServeError(f"--grpc-port and --metrics-port are both {self.grpc_port}; choose two ports")
+
+    @property
+    def shares_engine(self) -> bool:
+        """Whether one engine process serves all instances, which took half the latency of an engine each."""
+        return self.engine_process == "shared" or (self.engine_process == "auto" and self.instances > 1)
 
     @property
     def model_name(self) -> str:
