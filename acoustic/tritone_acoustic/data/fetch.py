@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
+from tritone_acoustic.data.frequencies import fetch_frequencies
 from tritone_acoustic.data.paths import DataPaths
 
 CAMPAIGNS = ("did", "dm", "dw", "ei", "l", "low", "nr", "sof", "sota", "sotbe", "thot", "trow", "tsg", "ttb", "utbs")
@@ -126,4 +127,5 @@ def fetch(paths: DataPaths) -> None:
                 mark.touch()
     except (OSError, subprocess.CalledProcessError) as error:
         raise TrainingDataError(f"the download stopped ({error}); run `data fetch` again to go on") from error
+    fetch_frequencies(paths)
     say(f"{len(PACKAGES)} packages are in {paths.packages}")

@@ -66,6 +66,11 @@ class DataPaths:
         return self.packages / "usr/share/festival/voices/russian/msu_ru_nsh_clunits"
 
     @property
+    def frequencies(self) -> Path:
+        """How common words are."""
+        return self.root / "frequencies_ru.msgpack.gz"
+
+    @property
     def asterisk_sounds(self) -> Path:
         """The Russian telephone prompts."""
         return self.packages / "usr/share/asterisk/sounds"

@@ -16,16 +16,16 @@ from tritone_acoustic.data.corpora import read_corpora, read_festvox_text
 from tritone_acoustic.data.normalize import fold_yo, is_held_out, normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.templates import call_sentence, reply
-from tritone_acoustic.data.word_forms import Exchange, read_forms, read_word_forms
+from tritone_acoustic.data.word_forms import Exchange, Favourites, read_forms, read_word_forms
 
 # Share of each source in what is synthesised.
-MIX = {"corpora": 0.52, "calls": 0.25, "replies": 0.08, "words": 0.12, "recorded": 0.03}
-EXCHANGED = 0.6
+MIX = {"corpora": 0.46, "calls": 0.24, "replies": 0.06, "words": 0.21, "recorded": 0.03}
+EXCHANGED = 0.75
 """Share of the corpora's sentences in which words are exchanged for others: nothing can be learnt by heart."""
 DEV_SENTENCES = 120
 DEV_SOURCES = ("aphorisms", "help", "dialogue")
 """Sources of the development set: those of its first version, so that numbers stay comparable."""
-FORMS = 250_000
+FORMS = 300_000
 _SEED = 20240517
 
 
@@ -105,7 +105,7 @@ def write_texts(paths: DataPaths) -> None:
         words = sum(len(sentence.split()) for _, sentence in rows)
         say(f"{name}.tsv: {len(rows)} sentences, {words} words")
     (paths.texts / "excluded.txt").write_text("".join(f"{value}\n" for value in sorted(excluded)))
-    forms = read_word_forms(paths, FORMS, _SEED)
+    forms = read_word_forms(paths, FORMS)
     (paths.texts / "forms.txt").write_text("".join(f"{form}\n" for form in forms), encoding="utf-8")
     say(f"forms.txt: {len(forms)} word forms")
     say(f"{len(held)} corpus sentences are held out; {len(excluded)} test transcripts are excluded")
@@ -152,6 +152,7 @@ class TextSampler:
         self._words = sorted({word for _, sentence in rows for word in normalize(sentence).split() if len(word) > 1})
         self._forms = read_forms(folder / "forms.txt") or self._words
         self._exchange = Exchange(self._forms, rng)
+        self._favourite = Favourites(rng)
         self._excluded = {int(line) for line in (folder / "excluded.txt").read_text().split()}
 
     def _candidate(self) -> str:
@@ -165,8 +166,10 @@ class TextSampler:
         if source == "replies":
             return reply(rng)
         if source == "words":
-            words = self._words if rng.random() < 0.4 else self._forms
-            return " ".join(rng.choice(words) for _ in range(rng.randint(1, 4)))
+            count = rng.randint(1, 5)
+            if rng.random() < 0.2:
+                return " ".join(rng.choice(self._words) for _ in range(count))
+            return " ".join(self._favourite(self._forms) for _ in range(count))
         return rng.choice(self._recorded)
 
     def draw(self) -> tuple[str, str]:

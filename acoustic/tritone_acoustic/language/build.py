@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
-from tritone_acoustic.data.normalize import ALPHABET, is_held_out, normalize
+from tritone_acoustic.data.frequencies import read_frequencies
+from tritone_acoustic.data.normalize import ALPHABET, fold_yo, is_held_out, normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.templates import call_sentence, reply
 from tritone_acoustic.data.texts import fingerprint, read_rows
 from tritone_acoustic.data.word_forms import Exchange, read_forms
 from tritone_acoustic.language.kenlm_file import pack
-from tritone_acoustic.language.kneser_ney import KneserNey
+from tritone_acoustic.language.kneser_ney import KneserNey, Prior
+from tritone_acoustic.language.rare_words import RareWords
 from tritone_acoustic.language.units import Pieces, letter_pieces
 
 LIMIT_MB = 10.0
@@ -40,7 +43,8 @@ class Recipe:
         merges: byte-pair merges for the pieces of all other words.
         calls: telephone sentences drawn from the templates.
         replies: short replies drawn from them.
-        exchanged: rounds of the texts with words exchanged for others that end alike; they teach how words are built.
+        exchanged: rounds of the texts with words exchanged for others that end alike: which endings go together.
+        prior: share of the probability of single units that is taken from how common words are elsewhere.
         bits: of a weight in the file.
     """
 
@@ -51,6 +55,7 @@ class Recipe:
     calls: int = 60_000
     replies: int = 8_000
     exchanged: int = 1
+    prior: float = 0.2
     bits: int = 8
 
 
@@ -70,31 +75,50 @@ def build(paths: DataPaths, target: Path, recipe: Recipe | None = None) -> None:
     sentences = list(_sentences(paths, recipe))
     made = list(_exchanged(paths, recipe))
     counts = Counter(word for words in sentences for word in words)
-    # Exchanged words are spelt in pieces, unless they occur in the texts too.
     whole = {word for word, count in counts.items() if count >= recipe.least or len(word) == 1}
+    rare = RareWords(read_forms(paths.texts / "forms.txt"), whole)
     say(f"{len(sentences)} sentences, {sum(counts.values())} words, {len(counts)} distinct, {len(whole)} of them units")
     pieces = Pieces((word for word in counts if len(word) > 3), recipe.merges)
     sentences += made
     say(f"{len(made)} sentences more with exchanged words")
     words_of_all = counts.keys() | {word for words in made for word in words}
-    spelt = {word: [word] if word in whole else pieces.split(word) for word in sorted(words_of_all)}
-    vocabulary = sorted({unit for units in spelt.values() for unit in units} | set(letter_pieces(ALPHABET.strip())))
+
+    def spell(word: str) -> list[str]:
+        known = word if word in whole else rare.class_of(word)
+        return [known] if known else pieces.split(word)
+
+    spelt = {word: spell(word) for word in sorted(words_of_all)}
+    used = {unit for units in spelt.values() for unit in units}
+    vocabulary = sorted(used | rare.members.keys() | set(letter_pieces(ALPHABET.strip())))
     number = {unit: index for index, unit in enumerate(vocabulary)}
     coded = {word: [number[unit] for unit in units] for word, units in spelt.items()}
     rows = [np.array([unit for word in words for unit in coded[word]], np.int64) for words in sentences]
-    model = KneserNey(vocabulary, rows, recipe.order, recipe.cutoffs)
+    prior = Prior(_how_common(paths, vocabulary, rare), recipe.prior)
+    model = KneserNey(vocabulary, rows, recipe.order, recipe.cutoffs, prior)
     say(f"{recipe.order}-gram model: " + ", ".join(f"{size} of {n}" for n, size in enumerate(model.sizes(), 1)))
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         arpa = Path(folder) / "model.arpa"
-        model.write_arpa(arpa)
+        model.write_arpa(arpa, np.array([len(rare.members.get(unit, [unit])) for unit in vocabulary], np.int64))
         pack(arpa, target, recipe.bits)
+        rare.write(target.with_suffix(".words.xz"))
         megabytes = target.stat().st_size / 1e6
         say(f"{target}: {megabytes:.1f} MB (as text {arpa.stat().st_size / 1e6:.1f} MB)")
     if megabytes > LIMIT_MB:
         raise TrainingDataError(
             f"the language model has {megabytes:.1f} MB, more than {LIMIT_MB:g}: raise the cut-offs"
         )
+
+
+def _how_common(paths: DataPaths, vocabulary: list[str], rare: RareWords) -> NDArray[np.float64]:
+    """Probability of every unit in other people's texts; a class's is that of its words. Pieces have none."""
+    steps = read_frequencies(paths.frequencies)
+    common: dict[str, float] = {}
+    for word, step in steps.items():
+        folded = fold_yo(word)
+        common[folded] = common.get(folded, 0.0) + 10.0 ** (-step / 100)
+    found = [sum(common.get(fold_yo(word), 0.0) for word in rare.members.get(unit, [unit])) for unit in vocabulary]
+    return np.array(found) / sum(found)
 
 
 def _sentences(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:

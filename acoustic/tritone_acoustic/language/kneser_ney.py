@@ -15,6 +15,21 @@ from numpy.typing import NDArray
 UNKNOWN, BEGIN, END = "<unk>", "<s>", "</s>"
 SPECIAL = (UNKNOWN, BEGIN, END)
 _NEVER = -99.0  # the usual log10 of "is never predicted"
+_UNIFORM = 0.1
+"""Share of a prior in which all units are alike."""
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is known of single units from elsewhere.
+
+    Attributes:
+        base: float64 [vocabulary], sums to 1: what single units fall back on, instead of all being alike.
+        share: of the probability of single units, beyond what smoothing leaves.
+    """
+
+    base: NDArray[np.float64]
+    share: float
 
 
 @dataclass
@@ -48,10 +63,16 @@ class KneserNey:
         sentences: unit numbers into ``vocabulary``, one array a sentence.
         order: length of the longest n-grams.
         cutoffs: per order, adjusted counts up to this are pruned; their mass goes to the shorter n-grams.
+        prior: of single units; None: all alike.
     """
 
     def __init__(
-        self, vocabulary: Sequence[str], sentences: Sequence[NDArray[np.int64]], order: int, cutoffs: Sequence[int]
+        self,
+        vocabulary: Sequence[str],
+        sentences: Sequence[NDArray[np.int64]],
+        order: int,
+        cutoffs: Sequence[int],
+        prior: Prior | None = None,
     ) -> None:
         if len(cutoffs) != order or cutoffs[0]:
             raise ValueError("one cut-off an order, and none for single units")
@@ -59,14 +80,28 @@ class KneserNey:
         self._orders = _count(sentences, len(self.units), order)
         adjusted = _adjust(self._orders)
         self._prune(adjusted, cutoffs)
-        self._estimate(adjusted)
+        uniform = np.full(len(self.units), 1.0 / (len(self.units) - 1))  # BEGIN is never predicted
+        if prior is None:
+            self._estimate(adjusted, uniform, 0.0)
+        else:
+            # Whatever the prior does not know, the end of a sentence above all, keeps a little.
+            base = np.r_[np.zeros(len(SPECIAL)), prior.base]
+            self._estimate(adjusted, _UNIFORM * uniform + (1.0 - _UNIFORM) * base, prior.share)
 
     def sizes(self) -> list[int]:
         """Number of n-grams kept, by order."""
         return [int(grams.kept.sum()) for grams in self._orders]
 
-    def write_arpa(self, path: Path) -> None:
-        """Write the model as an ARPA file in UTF-8."""
+    def write_arpa(self, path: Path, members: NDArray[np.int64] | None = None) -> None:
+        """Write the model as an ARPA file in UTF-8.
+
+        Args:
+            path: the file.
+            members: int64 [vocabulary], words that a unit stands for: each gets its share of the unit's probability.
+        """
+        shares = np.zeros(len(self.units))
+        if members is not None:
+            shares[len(SPECIAL) :] = -np.log10(members)
         with path.open("w", encoding="utf-8") as stream:
             stream.write("\\data\\\n")
             stream.writelines(f"ngram {n}={size}\n" for n, size in enumerate(self.sizes(), 1))
@@ -78,7 +113,7 @@ class KneserNey:
                 final = n == len(self._orders)
                 for row in np.flatnonzero(grams.kept):
                     weight = "" if final else f"\t{grams.backoff[row]:.5f}"
-                    stream.write(f"{grams.log10[row]:.5f}\t{words[row]}{weight}\n")
+                    stream.write(f"{grams.log10[row] + shares[grams.last[row]]:.5f}\t{words[row]}{weight}\n")
             stream.write("\n\\end\\\n")
 
     def _prune(self, adjusted: list[NDArray[np.int64]], cutoffs: Sequence[int]) -> None:
@@ -91,20 +126,21 @@ class KneserNey:
             shorter.kept[grams.head[grams.kept]] = True
             shorter.kept[grams.tail[grams.kept]] = True
 
-    def _estimate(self, adjusted: list[NDArray[np.int64]]) -> None:
-        """Fill in probabilities and back-off weights, shortest n-grams first."""
-        uniform = 1.0 / (len(self.units) - 1)  # BEGIN is never predicted
-        shorter = np.full(1, uniform)
+    def _estimate(self, adjusted: list[NDArray[np.int64]], base: NDArray[np.float64], base_share: float) -> None:
+        """Fill in probabilities and back-off weights, shortest n-grams first; single units fall back on ``base``."""
+        shorter = base
         for n, (grams, counts) in enumerate(zip(self._orders, adjusted, strict=True)):
             contexts = 1 if n == 0 else len(self._orders[n - 1].last)
             head = np.zeros_like(grams.head) if n == 0 else grams.head
-            tail = np.zeros_like(grams.tail) if n == 0 else grams.tail
+            tail = np.arange(len(base)) if n == 0 else grams.tail
             mass = np.maximum(counts - _discounts(counts), 0.0)
             total = np.bincount(head, counts, contexts)
             kept = np.bincount(head, np.where(grams.kept, mass, 0.0), contexts)
             with np.errstate(invalid="ignore", divide="ignore"):
                 rest = np.where(total > 0, 1.0 - kept / total, 1.0)
                 share = np.where(grams.kept, mass / total[head], 0.0)
+            if n == 0:
+                share, rest = share * (1.0 - base_share), 1.0 - (1.0 - rest) * (1.0 - base_share)
             probability = share + rest[head] * shorter[tail]
             grams.log10 = np.log10(np.maximum(probability, 1e-12))
             if n:

@@ -2,6 +2,7 @@
 
 A unit is a word; in a model with pieces also a piece of one: '+ка' goes on where a word stands so far. Whether a model
 has pieces shows from its vocabulary. A model of whole words knows no other word, so it gets every letter as a piece.
+A unit may also be a class of words, which are listed beside the model (`rare_words`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
+from tritone_backend.decoding.rare_words import CLASS, read_rare_words
 from tritone_backend.errors import ModelError
 from tritone_backend.spec import AcousticSpec
 
@@ -30,7 +32,8 @@ class LanguageModel:
 
     Attributes:
         path: the file.
-        units: its units as text, in the order of their numbers.
+        units: its units as text, in the order of their numbers, without classes.
+        words: words and pieces that the lexicon has.
     """
 
     def __init__(self, path: Path, spec: AcousticSpec) -> None:
@@ -52,19 +55,25 @@ class LanguageModel:
                 "beam search needs a package that is not here: pip install 'tritone[language]', or --decoder greedy"
             ) from None
         self.path = path
-        self.units = _spelt(read_vocabulary(path), spec)
+        vocabulary = read_vocabulary(path)
+        classes = [unit for unit in vocabulary if unit.startswith(CLASS)]
+        self.units = _spelt([unit for unit in vocabulary if not unit.startswith(CLASS)], spec)
         numbers = {character: number for number, character in enumerate(spec.labels)}
         names = Dictionary()
         spellings: list[list[int]] = []
+        space = spec.space
         for unit in self.units:
             names.add_entry(unit)
             spelling = [numbers[letter] for letter in unit.strip(JOINT)]
-            spellings.append(spelling if unit.startswith(JOINT) else [spec.space, *spelling])
+            spellings.append(spelling if unit.startswith(JOINT) else [space, *spelling])
         if not any(unit.startswith(JOINT) for unit in self.units):
             for letter in sorted(set(spec.labels) - {" "}):  # each costs what an unknown word does
-                for name, before in ((JOINT + letter, []), (JOINT + letter + JOINT, [spec.space])):
+                for name, before in ((JOINT + letter, []), (JOINT + letter + JOINT, [space])):
                     names.add_entry(name)
                     spellings.append([*before, numbers[letter]])
+        for name in classes:
+            names.add_entry(name)
+        class_numbers = {name: names.get_index(name) for name in classes}
         try:
             self.model: Any = KenLM(str(path), names)
         except (RuntimeError, ValueError) as error:  # a ValueError where KenLM quotes bytes of a binary file
@@ -75,7 +84,23 @@ class LanguageModel:
         chosen = sorted(range(len(scores)), key=scores.__getitem__, reverse=True)[:MAX_UNITS]
         for number in sorted({*chosen, *range(len(self.units), len(spellings))}):
             self.lexicon.insert(spellings[number], number, scores[number])
+        self.words = len(chosen) + self._add_rare(spec, numbers, start, class_numbers)
         self.lexicon.smear(SmearingMode.MAX)
+
+    def _add_rare(self, spec: AcousticSpec, numbers: dict[str, int], start: Any, classes: dict[str, int]) -> int:
+        """Put the words of the model's classes into the lexicon; how many they are."""
+        if not classes:
+            return 0
+        scores = {name: self.model.score(start, number)[1] for name, number in classes.items()}
+        count, space, number_of = 0, spec.space, numbers.__getitem__
+        for word, name in read_rare_words(self.path, classes.keys()):
+            try:
+                spelling = [space, *map(number_of, word)]
+            except KeyError:
+                continue  # not in this model's letters
+            self.lexicon.insert(spelling, classes[name], scores[name])
+            count += 1
+        return count
 
 
 def read_vocabulary(path: Path) -> list[str]:

@@ -100,7 +100,7 @@ def _language_model(
         if choice.decoder == "auto" and not choice.language_model and not _installed():
             return None, f"greedy decoding ({error.user_message})"
         raise
-    return model, f"beam search with {path.name}, {len(model.units)} units"
+    return model, f"beam search with {path.name}, {model.words} words and pieces"
 
 
 def _installed() -> bool:

@@ -23,8 +23,8 @@ from tritone_backend.tuning.scoring import calibration_error, errors, fit_logist
 
 Sets = Mapping[str, list[Clip]]
 Words = Mapping[str, list[list[DecodedWord]]]
-LM_WEIGHTS = (0.6, 0.8, 1.0, 1.2, 1.4)
-UNIT_BONUSES = (-0.5, 0.0, 0.5)
+LM_WEIGHTS = (0.8, 1.0, 1.2, 1.4, 1.6)
+UNIT_BONUSES = (-1.0, -0.5, 0.0, 0.5)
 
 
 def word_error_rates(sets: Sets, words: Words) -> dict[str, float]:

@@ -115,7 +115,7 @@ def model_mib(folder: Path, *, with_language_model: bool) -> float:
         return 0.0
     paths = [folder / str(named.get("onnx", "model.onnx"))]
     language = _language_model(folder)
-    paths += [language] if language is not None and with_language_model else []
+    paths += [language, language.with_suffix(".words.xz")] if language is not None and with_language_model else []
     sizes = [path.stat().st_size for path in paths if path.is_file()]
     return sum(sizes) / 2**20
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tritone_acoustic.errors import AcousticError
 from tritone_acoustic.language.kenlm_file import pack
-from tritone_acoustic.language.kneser_ney import KneserNey
+from tritone_acoustic.language.kneser_ney import KneserNey, Prior
 from tritone_acoustic.language.units import Pieces, letter_pieces
 
 pytestmark = pytest.mark.unit
@@ -43,6 +43,34 @@ def test_probabilities_after_any_context_sum_to_one(corpus, cutoffs, tmp_path):
         assert sum(probability(grams, context, unit) for unit in predicted) == pytest.approx(1, abs=2e-3)
     for gram in grams:  # what a longer n-gram needs is there
         assert len(gram) == 1 or (gram[:-1] in grams and gram[1:] in grams)
+
+
+def test_a_prior_moves_single_units_and_sums_to_one(corpus, tmp_path):
+    vocabulary = [f"w{n}" for n in range(22)]
+    base = np.full(22, 0.01)
+    base[20], base[21] = 0.7, 0.1  # neither is in a sentence
+    plain = KneserNey(vocabulary, corpus, 3, (0, 0, 0))
+    told = KneserNey(vocabulary, corpus, 3, (0, 0, 0), Prior(base, 0.2))
+    plain.write_arpa(tmp_path / "plain.arpa")
+    told.write_arpa(tmp_path / "told.arpa")
+    without, grams = read(tmp_path / "plain.arpa"), read(tmp_path / "told.arpa")
+    for context in [(), ("w1",), ("w19", "w19")]:
+        assert sum(probability(grams, context, u) for u in [*vocabulary, "<unk>", "</s>"]) == pytest.approx(1, abs=2e-3)
+    assert probability(grams, (), "w20") > 0.1 > 5 * probability(without, (), "w20")
+    assert probability(grams, (), "w20") > 5 * probability(grams, (), "w21")
+    assert probability(grams, ("w1",), "w1") == pytest.approx(probability(without, ("w1",), "w1"), rel=0.5)
+
+
+def test_members_share_the_probability_of_their_class(corpus, tmp_path):
+    model = KneserNey([f"w{n}" for n in range(20)], corpus, 3, (0, 0, 0))
+    members = np.ones(20, np.int64)
+    members[1] = 100
+    model.write_arpa(tmp_path / "plain.arpa")
+    model.write_arpa(tmp_path / "shared.arpa", members)
+    before, after = read(tmp_path / "plain.arpa"), read(tmp_path / "shared.arpa")
+    for gram, (log10, backoff) in before.items():
+        assert after[gram][0] == pytest.approx(log10 - 2 * (gram[-1] == "w1"), abs=2e-5)
+        assert after[gram][1] == backoff
 
 
 def test_kenlm_packs_it_and_refuses_what_is_none(corpus, tmp_path):
