@@ -41,7 +41,7 @@ FESTIVAL_PITCH = (0.85, 1.4)
 FESTIVAL_PITCHED = 0.5
 # Share of its utterances that other speakers get, by the vocoder.
 FESTIVAL_CONVERTED = 0.5
-CONVERTED_SHARE = 0.2
+CONVERTED_SHARE = 0.12
 
 
 def codec_round_trip(samples: NDArray[np.int16], kind: str) -> NDArray[np.int16]:

@@ -88,8 +88,8 @@ class Recipe:
         recorded_speed: the same for recorded utterances.
         time_masks: SpecAugment masks along time, and their largest width in 10 ms frames.
         band_masks: SpecAugment masks along mel, and their largest width.
-        early: weight of the push towards writing earlier (see `learner`), while the network is late; 0.03 is far too
-            much (docs/decisions.md).
+        early: weight of the push towards writing earlier (see `learner`), while the network is late; ten times as
+            much ran away (docs/decisions.md).
         early_until: seconds behind the sound at which it is late no more.
         voice: changes of the speaker on the features.
         channel: telephone disturbances.
@@ -99,9 +99,9 @@ class Recipe:
         Bucket(rows=96, samples=38_400, utterances=2, until=0.08),
         Bucket(rows=40, samples=96_000, utterances=8, until=1.0),
     )
-    peak_rate: float = 1.8e-3
+    peak_rate: float = 1.5e-3
     final_rate: float = 0.01
-    warmup_steps: int = 800
+    warmup_steps: int = 400
     weight_decay: float = 0.02
     betas: tuple[float, float] = (0.9, 0.98)
     clip_norm: float = 1.0
@@ -113,8 +113,8 @@ class Recipe:
     recorded_speed: tuple[float, float] = (0.82, 1.25)
     time_masks: tuple[int, int] = (5, 30)
     band_masks: tuple[int, int] = (2, 12)
-    early: float = 0.0
-    early_until: float = 0.28
+    early: float = 0.003
+    early_until: float = 0.27
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     channel: ChannelSettings = field(default_factory=ChannelSettings)
 

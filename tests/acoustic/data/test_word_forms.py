@@ -1,11 +1,16 @@
-"""Forms from a spelling dictionary and exchanged words: `word_forms`; pauses to cut at: `breaths`."""
+"""Forms from a spelling dictionary and exchanged words: `word_forms`, `frequencies`; pauses to cut at: `breaths`."""
 
+import gzip
 import random
 
 import numpy as np
+import pytest
 from tritone_acoustic.data.audio import Clip
 from tritone_acoustic.data.breaths import phrases, read_cuts, write_cuts
-from tritone_acoustic.data.word_forms import Exchange, forms_of, read_rules
+from tritone_acoustic.data.errors import TrainingDataError
+from tritone_acoustic.data.frequencies import read_frequencies
+from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.word_forms import Exchange, Favourites, forms_of, read_rules, read_word_forms
 
 RULES = """SET UTF-8
 SFX K Y 3
@@ -40,6 +45,47 @@ def test_exchanged_words_end_alike():
     exchange = Exchange(["собака", "ворона", "красная", "странная"], random.Random(1), share=1.0)
     assert exchange("Прекрасная, не она!") in ("Красная, не она!", "Странная, не она!")
     assert exchange("кот на крыше") == "кот на крыше"
+
+
+def _packed(steps):
+    """MessagePack of the word list's header and its steps."""
+
+    def text(word):
+        data = word.encode()
+        return (bytes([0xA0 + len(data)]) if len(data) < 32 else bytes([0xD9, len(data)])) + data
+
+    parts = [bytes([0x82]) + text("format") + text("cB") + text("version") + b"\x01"]
+    parts += [b"\xdc" + len(words).to_bytes(2, "big") + b"".join(map(text, words)) for words in steps]
+    return gzip.compress(bytes([0x90 + len(parts)]) + b"".join(parts))
+
+
+def test_word_list_is_read_and_damage_is_noticed(tmp_path):
+    path = tmp_path / "list"
+    long = "человеконенавистничество"
+    path.write_bytes(_packed([[], ["и", "the"], [], [long]]))
+    assert read_frequencies(path) == {"и": 1, "the": 1, long: 3}
+    path.write_bytes(gzip.compress(b"\x93\x01"))
+    with pytest.raises(TrainingDataError, match="data fetch"):
+        read_frequencies(path)
+
+
+def test_common_forms_come_first_with_their_dots(tmp_path):
+    paths = DataPaths(tmp_path)
+    folder = paths.packages / "usr/share/hunspell"
+    folder.mkdir(parents=True)
+    (folder / "ru_RU.aff").write_text(RULES, encoding="utf-8")
+    (folder / "ru_RU.dic").write_text("4\nдом/K\nёлка\nвсё\nвсе\n", encoding="utf-8")
+    paths.frequencies.write_bytes(_packed([["все"], ["дома", "опечтка"], ["елка"], ["всё", "дом"]]))
+    assert read_word_forms(paths, 4) == sorted(["все", "дома", "ёлка", "всё"])
+    assert read_word_forms(paths, 1) == ["все"]
+
+
+def test_common_words_are_drawn_more_often():
+    draw = Favourites(random.Random(1))
+    drawn = [draw("abcd") for _ in range(1000)]
+    assert set(drawn) == set("abcd")
+    assert 400 < drawn.count("a") < 600
+    assert drawn.count("d") < 200
 
 
 def test_cuts_are_between_words(tmp_path):
