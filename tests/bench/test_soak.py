@@ -91,6 +91,21 @@ def test_a_slow_leak_fails(series: str, an_hour: float, name: str) -> None:
     assert failed(made_up(**{series: an_hour})) == [name]
 
 
+def test_a_heap_that_fills_and_levels_off_passes_and_one_that_goes_on_does_not() -> None:
+    def filling(goes_on: float) -> Soak:
+        soak = made_up()
+        for row in soak.samples.rows:
+            second = row["second"]
+            row["MiB streaming_asr"] += 12.0 * (1.0 - 2.0 ** (-second / 600.0)) + goes_on * second / 3600
+        return soak
+
+    name = "flat: MiB streaming_asr"
+    judged = {check.name: check for check in verdict.judge(filling(0.0))}
+    assert float(judged[name].seen.split("MiB, +")[1].split()[0]) > 4.0  # above the bound over the whole hour
+    assert judged[name].passed
+    assert failed(filling(3.0)) == [name]
+
+
 def test_what_shrinks_or_hardly_grows_passes() -> None:
     assert failed(made_up(memory=-50.0, p99=-40.0)) == []
     assert failed(made_up(memory=1.0)) == []
@@ -149,8 +164,9 @@ def test_half_a_minute_is_not_judged_by_its_noise_times_120() -> None:
     """Half a MiB in twenty seconds is 90 an hour; what a run that short can show is a leak of megabytes a second."""
     noisy = [(float(second), 200.0 + 0.025 * second) for second in range(20)]
     assert trend(noisy).per_hour == pytest.approx(90.0)
-    assert not verdict.BOUNDS["MiB"].broken_by(trend(noisy))
-    assert verdict.BOUNDS["MiB"].broken_by(trend([(second, 200.0 + second) for second, _ in noisy]))
+    assert not verdict.BOUNDS["MiB"].broken_by(trend(noisy), trend(noisy[13:]))
+    leaking = [(second, 200.0 + second) for second, _ in noisy]
+    assert verdict.BOUNDS["MiB"].broken_by(trend(leaking), trend(leaking[13:]))
 
 
 def test_a_trend_is_not_moved_by_single_wild_values() -> None:

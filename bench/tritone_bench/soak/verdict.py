@@ -2,7 +2,8 @@
 
 A resource has grown when the line through its samples after the warm-up rises by more than its bound an hour, and by
 more than its floor in the time that was seen: below the floor a rise cannot be told from calls coming and going, and
-without it a run of half a minute would be judged by its noise times 120.
+without it a run of half a minute would be judged by its noise times 120. Resident memory must also still rise at the
+end, at half the bound or more in the last third: a leak goes on, a heap that fills slows down.
 """
 
 from __future__ import annotations
@@ -32,21 +33,24 @@ class Bound:
         per_hour: growth per hour that is too much ...
         floor: ... when it also grew so much in the time that was seen.
         of_median: the same two as shares of the series' median, when larger.
+        fills: an allocator keeps it, so that it rises without a leak until that has seen its busiest moments.
     """
 
     unit: str
     per_hour: float
     floor: float
     of_median: float = 0.0
+    fills: bool = False
 
-    def broken_by(self, line: Trend) -> bool:
-        """Whether a trend is growth."""
+    def broken_by(self, line: Trend, end: Trend) -> bool:
+        """Whether a series is growing, by its trend and that of its last third."""
         share = self.of_median * line.median
-        return line.per_hour > max(self.per_hour, share) and line.grown > max(self.floor, share / 2)
+        rises = line.per_hour > max(self.per_hour, share) and line.grown > max(self.floor, share / 2)
+        return rises and not (self.fills and end.per_hour < self.per_hour / 2)
 
 
 BOUNDS = {
-    "MiB": Bound("MiB", per_hour=4.0, floor=2.0),
+    "MiB": Bound("MiB", per_hour=4.0, floor=2.0, fills=True),
     "files": Bound("files", per_hour=1.0, floor=1.0),
     "threads": Bound("threads", per_hour=1.0, floor=1.0),
     "shared": Bound("MiB", per_hour=1.0, floor=0.5),
@@ -108,12 +112,13 @@ def _growth(soak: Soak) -> list[Check]:
 
 
 def _flat(name: str, points: list[tuple[float, float]], bound: Bound) -> Check:
-    line = trend(points)
+    line, end = trend(points), trend(points[len(points) * 2 // 3 :])
     seen = f"{line.median:.1f} {bound.unit}, {line.per_hour:+.2f} an hour"
+    seen += f", {end.per_hour:+.2f} in the last third" if bound.fills else ""
     limit = f"+{max(bound.per_hour, bound.of_median * line.median):.3g} {bound.unit} an hour"
     if line.span_s <= 0:
         return Check(f"flat: {name}", False, f"{len(points)} values after the warm-up", limit)
-    return Check(f"flat: {name}", not bound.broken_by(line), seen, limit)
+    return Check(f"flat: {name}", not bound.broken_by(line, end), seen, limit)
 
 
 def _calls(soak: Soak, level: Level) -> list[Check]:
