@@ -12,7 +12,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tritone_backend.decoding.rare_words import CLASS, read_rare_words
+from tritone_backend.decoding.rare_words import is_class, read_rare_words
 from tritone_backend.errors import ModelError
 from tritone_backend.spec import AcousticSpec
 
@@ -56,8 +56,8 @@ class LanguageModel:
             ) from None
         self.path = path
         vocabulary = read_vocabulary(path)
-        classes = [unit for unit in vocabulary if unit.startswith(CLASS)]
-        self.units = _spelt([unit for unit in vocabulary if not unit.startswith(CLASS)], spec)
+        classes = [unit for unit in vocabulary if is_class(unit)]
+        self.units = _spelt([unit for unit in vocabulary if not is_class(unit)], spec)
         numbers = {character: number for number, character in enumerate(spec.labels)}
         names = Dictionary()
         spellings: list[list[int]] = []

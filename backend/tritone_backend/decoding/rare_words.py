@@ -7,14 +7,21 @@ belongs to the class of its group with the longest ending that the model has.
 from __future__ import annotations
 
 import lzma
+import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tritone_backend.errors import ModelError
 
 CLASS = "*"
+_CLASS = re.compile(r"\*\d+[^\W\d_]*")
 MOST_WORDS = 500_000
 LONGEST_ENDING = 3
+
+
+def is_class(unit: str) -> bool:
+    """Whether a unit of a language model is a class of words; a starred word of somebody's texts is none."""
+    return _CLASS.fullmatch(unit) is not None
 
 
 def read_rare_words(model: Path, classes: Collection[str]) -> Iterator[tuple[str, str]]:
@@ -22,7 +29,7 @@ def read_rare_words(model: Path, classes: Collection[str]) -> Iterator[tuple[str
 
     Args:
         model: the language model's file.
-        classes: those of its units that begin with ``CLASS``.
+        classes: those of its units that are classes.
 
     Yields:
         Word, class.

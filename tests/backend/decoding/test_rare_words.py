@@ -41,6 +41,10 @@ def test_a_search_prefers_a_rare_word_to_letters_that_are_none(tmp_path, spec, l
     assert said(spec, language, other) == "да рослыи"
 
 
+def test_starred_words_of_other_models_are_no_classes(tmp_path, spec, language):
+    assert LanguageModel(model_with(tmp_path, None, ("*", "***", "*да", "*0_")), spec).words == language.words
+
+
 def test_a_list_that_was_written_is_read_with_the_same_classes(tmp_path):
     rng = np.random.default_rng(3)
     letters, endings = list("абвгдеклмно"), ["ого", "ать", "ий", "ы", ""]
