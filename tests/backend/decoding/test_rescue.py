@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+from rapidfuzz.distance import Levenshtein
 from tritone_backend.decoding import DecodedWord
 from tritone_backend.decoding.beam import BeamDecoder
 from tritone_backend.decoding.language import LanguageModel
@@ -54,19 +56,37 @@ def test_words_that_fall_short(found, greedy, short):
     assert falls_short(words(found), words(greedy)) is short
 
 
-@pytest.mark.skipif(not DEFAULT.is_file(), reason="the default model has no language model")
-@pytest.mark.parametrize(
-    ("said", "text"),
-    [
-        ("-в- -д-е-ги- -не-с-у-ще-с-т-в-е-л-о-с-ь- -вы- -мо-жете-", "в деги несуществелось вы можете"),
-        ("-н-а- -л-и-н-и-и- -о-жи-д-а-ет- -пред-с-т-а-с-я- -к-а-к-", "на линии ожидает предстася как"),
-    ],
-)
-def test_the_default_language_model_loses_nothing_behind_a_dead_end(spec, said, text):
-    language = LanguageModel(DEFAULT, spec)
+@pytest.fixture(scope="module")
+def shipped(spec) -> LanguageModel:
+    if not DEFAULT.is_file():
+        pytest.skip("the default model has no language model")
+    return LanguageModel(DEFAULT, spec)
+
+
+def heard(spec, language, said: str, beam: BeamSettings, seed: int) -> str:
+    """What a search hears of a made phrase. A little noise, since equal letters would leave the choice to rounding."""
+    clean = rows(said, spec)
+    noise = np.random.default_rng(seed).normal(0.0, 0.1, clean.shape)
+    decoder = BeamDecoder(spec, language, beam)
+    decoder.push((clean + noise).astype(np.float32), 0)
+    return " ".join(word.text for word in decoder.finish())
+
+
+UNKNOWN = [  # words that the language model does not know, amid words that it does
+    ("-в- -д-е-ги- -не-с-у-ще-с-т-в-е-л-о-с-ь- -вы- -мо-жете-", "в деги несуществелось вы можете"),
+    ("-н-а- -л-и-н-и-и- -о-жи-д-а-ет- -пред-с-т-а-с-я- -к-а-к-", "на линии ожидает предстася как"),
+]
+
+
+@pytest.mark.parametrize(("said", "text"), UNKNOWN)
+def test_the_default_language_model_spells_an_unknown_word(spec, shipped, said, text):
+    assert {heard(spec, shipped, said, BeamSettings(), seed) for seed in range(20)} == {text}
+
+
+@pytest.mark.parametrize(("said", "text"), UNKNOWN)
+def test_a_narrow_search_goes_on_behind_a_dead_end(spec, shipped, said, text):
+    letters = text.replace(" ", "")
     # As narrow as the hypotheses are that doubt about the words before leaves for this one.
-    beam = BeamDecoder(spec, language, BeamSettings(beam=2))
-    beam.push(rows(said, spec), 0)
-    heard = " ".join(word.text for word in beam.finish())
-    assert heard.replace(" ", "") == text.replace(" ", "")  # every letter; where words part is the search's choice
-    assert heard.endswith(text.split(maxsplit=2)[2].split()[-1])
+    found = [heard(spec, shipped, said, BeamSettings(beam=2), seed).replace(" ", "") for seed in range(50)]
+    wrong = [Levenshtein.distance(one, letters) for one in found]
+    assert np.mean(wrong) < 2  # 1.1 and 1.2 letters; 3.6 and 21 where the search does not begin anew
