@@ -37,6 +37,12 @@ class StablePartial:
 
 
 def _continued(words: list[DecodedWord], others: list[DecodedWord]) -> list[DecodedWord]:
-    """Words, and those of the others that lie behind them for the most part."""
-    end = 2 * words[-1].end if words else -1
-    return words + [word for word in others if word.start + word.end >= end]
+    """Words, and those of the others that lie behind them for the most part, without letters that were there already.
+
+    Greedy decoding may hear "накафель" where the search knows by now that the first word was "на".
+    """
+    if not words:
+        return others
+    end = words[-1].end
+    rest = [word.behind(end) for word in others if word.start + word.end >= 2 * end]
+    return words + [word for word in rest if word]

@@ -34,13 +34,22 @@ class DecodedWord:
         end: frame after its last letter.
         confidence: geometric mean of its letters' probabilities.
         weakest: the least of them.
+        letters: with their frames.
     """
 
     text: str
     start: int
     end: int
     confidence: float
-    weakest: float = 1.0
+    weakest: float
+    letters: tuple[Token, ...]
+
+    def behind(self, frame: int) -> DecodedWord | None:
+        """What is left of it from a frame on, if anything is."""
+        if frame <= self.start:
+            return self
+        left = [letter for letter in self.letters if letter.frame >= frame]
+        return word_of(left) if left else None
 
 
 @dataclass(frozen=True)
@@ -59,7 +68,7 @@ class DecodedPhrase:
         return cls(" ".join(word.text for word in words), words, exp(total / letters) if letters else 0.0)
 
 
-def word_of(letters: list[Token]) -> DecodedWord:
+def word_of(letters: Sequence[Token]) -> DecodedWord:
     """Join the characters of one word."""
     logs = [log(max(letter.probability, FLOOR)) for letter in letters]
     return DecodedWord(
@@ -68,6 +77,7 @@ def word_of(letters: list[Token]) -> DecodedWord:
         letters[-1].frame + 1,
         exp(sum(logs) / len(logs)),
         exp(min(logs)),
+        tuple(letters),
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tritone_backend.decoding.language import LanguageModel
+from tritone_backend.decoding.words import DecodedWord, Token, split_words
 
 pytest.importorskip("flashlight.lib.text.decoder", reason="needs pip install 'tritone[language]'")
 
@@ -42,3 +43,12 @@ def rows(text: str, spec, second: str = "", certainty: float = 0.9, doubt: float
             number = spec.blank if character == "-" else spec.labels.index(character)
             result[frame, number] = max(result[frame, number], np.log(share))
     return result
+
+
+def spoken(text: str, frames: int = 10) -> list[DecodedWord]:
+    """Words of which one begins every so many frames, a letter a frame."""
+    tokens: list[Token] = []
+    for index, word in enumerate(text.split()):
+        tokens += [Token(frames * index + at, letter, 0.9) for at, letter in enumerate(word)]
+        tokens.append(Token(frames * index + len(word), " ", 0.9))
+    return split_words(tokens)

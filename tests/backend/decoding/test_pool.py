@@ -5,17 +5,20 @@ import time
 
 import numpy as np
 import pytest
-from tritone_backend.decoding import DecodedPhrase, DecodedWord, pool
+from tritone_backend.decoding import DecodedPhrase, pool
 from tritone_backend.decoding.finals import PendingEvents
 from tritone_backend.decoding.partials import StablePartial
 from tritone_backend.decoding.pool import SearchPool, StreamSearch
+from tritone_backend.decoding.words import split_words
+
+from tests.backend.decoding.conftest import spoken
 
 pytestmark = pytest.mark.unit
 ROWS = np.zeros((10, 35), np.float32)
 
 
 def phrase(text: str) -> DecodedPhrase:
-    return DecodedPhrase.of([DecodedWord(word, 10 * i, 10 * i + 8, 0.9) for i, word in enumerate(text.split())])
+    return DecodedPhrase.of(spoken(text))
 
 
 class SlowSearch:
@@ -133,6 +136,16 @@ def test_words_shown_twice_stay_until_the_final():
     assert partial.show(phrase("нам стола мы идём"), phrase("дам столы").words).text == "нам столы мы идём"
     partial.reset()
     assert partial.show(phrase("да"), []).text == "да"
+
+
+def test_a_word_across_the_place_where_the_search_stands_is_cut_there():
+    heard = spoken("накафель")
+    known = heard[0].letters[:2]  # the search knows by now that the first word was "на"
+    partial = StablePartial()
+    assert partial.show(DecodedPhrase.of(heard), []).text == "накафель"
+    assert partial.show(DecodedPhrase.of(heard), split_words(known)).text == "на кафель"
+    # A letter that is left behind the search's word is no word yet.
+    assert partial.show(DecodedPhrase.of(split_words(heard[0].letters[:3])), split_words(known)).text == "на"
 
 
 def test_a_search_that_leaves_speech_out_stays_greedy_and_is_counted(bench):

@@ -5,13 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rapidfuzz.distance import Levenshtein
-from tritone_backend.decoding import DecodedWord
 from tritone_backend.decoding.beam import BeamDecoder
 from tritone_backend.decoding.language import LanguageModel
 from tritone_backend.decoding.rescue import falls_short, gap
 from tritone_backend.decoding.settings import BeamSettings
 
-from tests.backend.decoding.conftest import rows
+from tests.backend.decoding.conftest import rows, spoken
 
 pytestmark = pytest.mark.unit
 DEFAULT = Path(__file__).parents[3] / "models" / "default" / "language-model.bin"
@@ -19,10 +18,6 @@ DEFAULT = Path(__file__).parents[3] / "models" / "default" / "language-model.bin
 
 def classes(text, spec) -> list[int]:
     return [spec.blank if character == "-" else spec.labels.index(character) for character in text]
-
-
-def words(text: str) -> list[DecodedWord]:
-    return [DecodedWord(word, 10 * i, 10 * i + 8, 0.9) for i, word in enumerate(text.split())]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +48,7 @@ def test_a_gap_reaches_to_the_next_space(spec, path, found):
     ],
 )
 def test_words_that_fall_short(found, greedy, short):
-    assert falls_short(words(found), words(greedy)) is short
+    assert falls_short(spoken(found), spoken(greedy)) is short
 
 
 @pytest.fixture(scope="module")
