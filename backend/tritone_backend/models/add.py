@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +44,12 @@ PUBLISHED = {
 
 
 def add_model(
-    graph: Path, description: Description, *, root: Path | None = None, replace_old: bool = False
+    graph: Path,
+    description: Description,
+    *,
+    root: Path | None = None,
+    replace_old: bool = False,
+    beside: Sequence[Path] = (),
 ) -> AcousticSpec:
     """Copy a graph of the public contract into a model folder and describe it.
 
@@ -53,6 +58,7 @@ def add_model(
         description: what the graph does not say; its name is the folder's.
         root: folder of models; by default `registry.new_model_root`.
         replace_old: overwrite a model of the same name.
+        beside: further files of the model, such as its language model.
 
     Returns:
         The new model as serving sees it.
@@ -82,6 +88,8 @@ def add_model(
             fresh = Path(scratch) / name
             fresh.mkdir()
             shutil.copyfile(graph, fresh / GRAPH_FILE)
+            for file in beside:
+                shutil.copyfile(file, fresh / file.name)
             write_description(fresh, sizes, description)
             AcousticSpec.load(fresh)
             if directory.exists():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ class Description:
         license: SPDX expression of the weights.
         padding_samples: silence around an utterance in training.
         time_bias_seconds: lag of the labels behind the sound.
+        decoding: tables that say how to decode it, by their titles.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Description:
     license: str = ""
     padding_samples: int = T_ONE_PADDING_SAMPLES
     time_bias_seconds: float = T_ONE_TIME_BIAS_SECONDS
+    decoding: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def write_description(directory: Path, sizes: GraphSizes, description: Description) -> Path:
@@ -55,7 +58,7 @@ def write_description(directory: Path, sizes: GraphSizes, description: Descripti
     Returns:
         The file's path.
     """
-    tables: dict[str, dict[str, Any]] = {
+    tables: dict[str, Mapping[str, Any]] = {
         "": {
             "name": description.name,
             "version": description.version,
@@ -77,6 +80,7 @@ def write_description(directory: Path, sizes: GraphSizes, description: Descripti
         },
         "state": {"size": sizes.state, "dtype": "float16"},
         "files": {"onnx": GRAPH_FILE, "sha256": file_hash(directory / GRAPH_FILE)},
+        **description.decoding,
     }
     sections = []
     for title, fields in tables.items():

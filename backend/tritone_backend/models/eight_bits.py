@@ -6,8 +6,10 @@ The rewriting of the graph is quantise.py's work.
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,9 @@ from tritone_backend.models.quantise import Quantised, quantise_graph
 from tritone_backend.spec import AcousticSpec
 
 CHUNKS, STREAMS = 10, 4
+DECODING_TABLES = ("decoding", "timing", "confidence")
+WORDS = ".words.xz"
+"""What the words of a language model's classes have in place of its ending."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +71,21 @@ def add_quantised(spec: AcousticSpec, name: str, *, replace_old: bool) -> tuple[
         license=str(table.get("license", "")),
         padding_samples=spec.padding_samples,
         time_bias_seconds=spec.time_bias_seconds,
+        decoding={title: table[title] for title in DECODING_TABLES if title in table},
     )
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / GRAPH_FILE
         done = quantise_graph(spec.onnx, graph)
         difference = compare_graphs(spec, graph, noise_and_tones(STREAMS, CHUNKS * spec.chunk_samples))
-        made = add_model(graph, description, replace_old=replace_old)
+        made = add_model(graph, description, replace_old=replace_old, beside=_language_model(spec, table))
     return made, done, difference
+
+
+def _language_model(spec: AcousticSpec, table: Mapping[str, Any]) -> list[Path]:
+    """The files of a model's language model, unless it lies outside the model's folder."""
+    named = str(table.get("decoding", {}).get("language_model", "language-model.bin"))
+    file = spec.onnx.parent / named
+    return [] if Path(named).is_absolute() else [path for path in (file, file.with_suffix(WORDS)) if path.is_file()]
 
 
 def compare_graphs(spec: AcousticSpec, other: Path, signal: NDArray[np.int32]) -> Difference:

@@ -1,7 +1,7 @@
 """Whether this machine's products of unsigned with signed 8-bit integers are exact.
 
 Processors with AVX2 but without VNNI add two such products in 16 bits, which overflow: ONNX Runtime then returns less
-than the sum. Unsigned weights go another way there and stay exact.
+than the sum, unless weights keep to 7 bits.
 """
 
 from __future__ import annotations

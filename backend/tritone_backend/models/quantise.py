@@ -18,6 +18,8 @@ from tritone_backend.models.exact_sums import signed_sums_are_exact
 
 ZERO_POINT = 128
 LEVELS = 127.0
+NARROW_LEVELS = 63.0
+"""Of weights, where products are added in 16 bits: two of 255 x 64 and less fit."""
 SMALLEST = 1e-30
 """Scale of a row of zeros, which any positive number serves."""
 CONTRIB = "com.microsoft"
@@ -74,7 +76,8 @@ class _Rewriter:
         self._constants = {item.name: item for item in self._graph.initializer}
         self._makers = {node.output[0]: node for node in self._graph.node}
         self._new_constants: list[Any] = []
-        self._signed = signed_sums_are_exact(onnx)
+        self._wide = signed_sums_are_exact(onnx)
+        self._levels = LEVELS if self._wide else NARROW_LEVELS
         inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
         shapes = {item.name: item.type.tensor_type.shape.dim for item in inferred}
         self._widths = {
@@ -88,7 +91,8 @@ class _Rewriter:
                 groups.setdefault(node.input[0], []).append(node)
         following = {id(group[0]): self._product(name, group) for name, group in groups.items()}
         replaced = {id(node) for group in groups.values() for node in group}
-        for node in self._graph.node:
+        # Elsewhere 8 bits save a convolution no more than the windows cost.
+        for node in self._graph.node if self._wide else ():
             if self._is_wide_convolution(node):
                 norm = self._batch_norm_after(node)
                 following[id(node)] = self._convolution(node, norm)
@@ -120,13 +124,13 @@ class _Rewriter:
             bias = self._array(node.input[2]) if len(node.input) > 2 else None
             biases.append(np.zeros(len(matrix)) if bias is None else bias * _attribute(node, "beta", 1.0))
         matrix, bias = np.concatenate(weights), np.concatenate(biases).astype(np.float32)
-        integers, scale = quantise_columns(matrix)
-        weight, weight_zero = self._weights(f"{stem}.q8", integers)
+        integers, scale = quantise_columns(matrix, self._levels)
+        weight = self._constant(f"{stem}.q8", integers)
         columns = self._constant(f"{stem}.columns", scale)
         out = f"{stem}.all" if len(group) > 1 else group[0].output[0]
         product, scaled = f"{stem}.product", f"{stem}.scaled" if bias.any() else out
         nodes, u8, step = self._quantise(x, stem, [-1])
-        inputs = [u8, weight, self._shared("q8.one", np.float32(1)), columns, self._zero(), *weight_zero]
+        inputs = [u8, weight, self._shared("q8.one", np.float32(1)), columns, self._zero()]
         nodes.append(make("MatMulIntegerToFloat", inputs, [product], domain=CONTRIB))
         nodes.append(make("Mul", [product, step], [scaled]))
         if scaled != out:
@@ -172,7 +176,7 @@ class _Rewriter:
         stride, across = _attribute(node, "strides", [1, 1])[0], self._widths[node.output[0]]
         group = 2 if across % 2 == 0 else 1
         window, step_size = (width + group - 1) * inputs, group * inputs
-        integers, columns = quantise_columns(kernel.transpose(0, 2, 3, 1).reshape(outputs, -1))
+        integers, columns = quantise_columns(kernel.transpose(0, 2, 3, 1).reshape(outputs, -1), self._levels)
         taps = integers.reshape(height, width * inputs, outputs)
         joined = np.zeros((height, window, group, outputs), np.int8)
         for member in range(group):
@@ -193,8 +197,8 @@ class _Rewriter:
             end = tap - height + 1 or np.iinfo(np.int64).max
             rows = self._slice(nodes, f"{stem}.windows", f"{stem}.tap{tap}", 1, tap, end, stride)
             part = f"{stem}.part{tap}"
-            matrix, matrix_zero = self._weights(f"{stem}.tap{tap}.q8", joined[tap])
-            nodes.append(make("MatMulInteger", [rows, matrix, self._zero(), *matrix_zero], [part]))
+            matrix = self._constant(f"{stem}.tap{tap}.q8", joined[tap])
+            nodes.append(make("MatMulInteger", [rows, matrix, self._zero()], [part]))
             if total:
                 nodes.append(make("Add", [total, part], [f"{stem}.total{tap}"]))
             total = f"{stem}.total{tap}" if total else part
@@ -227,12 +231,6 @@ class _Rewriter:
         users = [other for other in self._graph.node if node.output[0] in other.input]
         return users[0] if len(users) == 1 and users[0].op_type == "BatchNormalization" else None
 
-    def _weights(self, name: str, integers: NDArray[np.int8]) -> tuple[str, list[str]]:
-        """Store weights as this machine multiplies them exactly: their name, and their zero point's if it is not 0."""
-        if self._signed:
-            return self._constant(name, integers), []
-        return self._constant(name, (integers.astype(np.int16) + ZERO_POINT).astype(np.uint8)), [self._zero()]
-
     def _zero(self) -> str:
         return self._shared("q8.zero", np.uint8(ZERO_POINT))
 
@@ -260,17 +258,18 @@ class _Rewriter:
         return name
 
 
-def quantise_columns(matrix: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+def quantise_columns(matrix: NDArray[Any], levels: float = LEVELS) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Round a weight matrix to 8 bits with one scale per output.
 
     Args:
         matrix: [outputs, inputs].
+        levels: largest integer.
 
     Returns:
         int8 [inputs, outputs] and float32 [outputs]; their product is the matrix, transposed, within half a step.
     """
-    scale = np.maximum(np.abs(matrix).max(axis=1) / LEVELS, SMALLEST).astype(np.float32)
-    integers = np.rint(matrix / scale[:, None].astype(np.float64)).clip(-LEVELS, LEVELS).astype(np.int8)
+    scale = np.maximum(np.abs(matrix).max(axis=1) / levels, SMALLEST).astype(np.float32)
+    integers = np.rint(matrix / scale[:, None].astype(np.float64)).clip(-levels, levels).astype(np.int8)
     return integers.T, scale
 
 

@@ -4,14 +4,17 @@ import dataclasses
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
+from tritone_backend.decoding.language import LanguageModel
+from tritone_backend.decoding.settings import DecodingSettings
 from tritone_backend.engines.onnxruntime import OnnxRuntimeEngine
 from tritone_backend.errors import ModelError
 from tritone_backend.models.eight_bits import add_quantised, compare_graphs, noise_and_tones
-from tritone_backend.models.quantise import quantise_columns, quantise_graph
+from tritone_backend.models.quantise import NARROW_LEVELS, quantise_columns, quantise_graph
 from tritone_backend.models.registry import find_model
 from tritone_backend.spec import AcousticSpec
 
@@ -27,7 +30,7 @@ def spec() -> AcousticSpec:
 def graph(spec, tmp_path_factory):
     path = tmp_path_factory.mktemp("eight") / "model.onnx"
     done = quantise_graph(spec.onnx, path)
-    assert done.products == 133
+    assert done.products in (131, 133)  # with the two wide convolutions where 8 bits make them faster
     assert done.joined < done.products  # of one input
     assert path.stat().st_size < 0.75 * spec.onnx.stat().st_size
     return path
@@ -50,13 +53,25 @@ def test_log_probs_stay_near_and_the_best_class_the_same(spec, graph):
     onnx.checker.check_model(onnx.load(graph))
 
 
-@pytest.mark.parametrize("exact", [True, False])
-def test_weights_are_stored_as_the_machine_multiplies_them(spec, tmp_path, monkeypatch, exact):
-    """Where signed products overflow, weights are unsigned; both kinds stand for the same numbers."""
+@pytest.mark.parametrize(("exact", "largest"), [(True, 127), (False, 63)])
+def test_weights_keep_to_what_the_machine_adds_exactly(spec, tmp_path, monkeypatch, exact, largest):
     monkeypatch.setattr("tritone_backend.models.quantise.signed_sums_are_exact", lambda onnx: exact)
     quantise_graph(spec.onnx, tmp_path / "model.onnx")
     weights = [item for item in onnx.load(tmp_path / "model.onnx").graph.initializer if item.name.endswith(".q8")]
-    assert {item.data_type for item in weights} == {TensorProto.INT8 if exact else TensorProto.UINT8}
+    assert {item.data_type for item in weights} == {TensorProto.INT8}
+    assert max(np.abs(onnx.numpy_helper.to_array(item).astype(int)).max() for item in weights) == largest
+
+
+def test_narrow_weights_are_summed_exactly_on_any_machine():
+    nodes = [helper.make_node("MatMulInteger", ["a", "b"], ["c"])]
+    values = {"a": np.full((9, 512), 255, np.uint8), "b": np.full((512, 32), int(NARROW_LEVELS), np.int8)}
+    kinds = [("a", TensorProto.UINT8), ("b", TensorProto.INT8), ("c", TensorProto.INT32)]
+    infos = [helper.make_tensor_value_info(name, kind, ["m", "n"]) for name, kind in kinds]
+    model = helper.make_model(
+        helper.make_graph(nodes, "sum", infos[:2], infos[2:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert (session.run(None, values)[0] == 512 * 255 * int(NARROW_LEVELS)).all()
 
 
 def test_a_stream_is_bit_identical_in_any_company(spec, graph):
@@ -74,6 +89,8 @@ def test_the_model_is_added_under_a_name_of_its_own(spec, tmp_path, monkeypatch)
     made, _, difference = add_quantised(spec, "small", replace_old=False)
     assert (made.name, made.labels, made.time_bias_seconds) == ("small", spec.labels, spec.time_bias_seconds)
     assert "best class equal in" in difference.summary
+    assert DecodingSettings.load(tmp_path / "small") == DecodingSettings.load(spec.onnx.parent)
+    assert LanguageModel(tmp_path / "small" / "language-model.bin", spec).words > 100_000  # those of classes too
     with pytest.raises(ModelError, match="exists already"):
         add_quantised(spec, "small", replace_old=False)
 
