@@ -52,6 +52,8 @@ class BeamDecoder:
         self._search: Any = LexiconDecoder(
             options, language.lexicon, language.model, spec.blank, spec.blank, -1, [], False
         )
+        self._penalty = np.zeros(spec.classes, np.float32)
+        self._penalty[spec.blank] = settings.blank_penalty
         self._condenser = Condenser(spec.blank, spec.space)
         self._open = False
         self._rows: list[NDArray[np.float32]] = []
@@ -64,7 +66,7 @@ class BeamDecoder:
         if not self._open:
             self._open = True
             self._search.decode_begin()
-        self._advance(*self._condenser.push(logprobs, frame))
+        self._advance(*self._condenser.push(logprobs - self._penalty, frame))
         if len(self._rows) > PRUNE_AT:
             self._settle()
 

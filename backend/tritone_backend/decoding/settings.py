@@ -23,6 +23,7 @@ class BeamSettings:
         language_model: file beside model.toml, or an absolute path; empty for none.
         lm_weight: natural log-prob of the network that a factor of ten in the language model weighs.
         unit_bonus: added for each unit of the language model; below zero for fewer and longer ones.
+        blank_penalty: taken from the blank's natural log-prob in the search: a network in doubt says blank too often.
         beam: hypotheses kept.
         tokens: most likely classes tried a frame.
         threshold: hypotheses worse than the best by more are dropped.
@@ -31,6 +32,7 @@ class BeamSettings:
     language_model: str = ""
     lm_weight: float = 1.0
     unit_bonus: float = 0.0
+    blank_penalty: float = 0.0
     beam: int = 25
     tokens: int = 5
     threshold: float = 15.0

@@ -23,8 +23,9 @@ from tritone_backend.tuning.scoring import calibration_error, errors, fit_logist
 
 Sets = Mapping[str, list[Clip]]
 Words = Mapping[str, list[list[DecodedWord]]]
+BLANK_PENALTIES = (0.0, 0.6, 1.2, 1.8)
 LM_WEIGHTS = (0.8, 1.0, 1.2, 1.4, 1.6)
-UNIT_BONUSES = (-1.0, -0.5, 0.0, 0.5)
+UNIT_BONUSES = (-1.0, -0.5, 0.0, 0.5, 1.0)
 
 
 def word_error_rates(sets: Sets, words: Words) -> dict[str, float]:
@@ -48,16 +49,19 @@ def run(sets: Sets, spec: AcousticSpec, language: LanguageModel | None, settings
 def fit_search(
     sets: Sets, spec: AcousticSpec, language: LanguageModel, start: BeamSettings, say: Callable[[str], None]
 ) -> BeamSettings:
-    """Try every pair of weights; the best has the lowest mean of the sets' word error rates over greedy's."""
+    """Try all weights with one another; the best have the lowest mean of the sets' word error rates over greedy's."""
     greedy = word_error_rates(sets, run(sets, spec, None, start)[0])
     say("greedy: " + _shown(greedy))
     best, least = start, np.inf
-    for weight, bonus in product(LM_WEIGHTS, UNIT_BONUSES):
-        settings = replace(start, lm_weight=weight, unit_bonus=bonus)
+    for penalty, weight, bonus in product(BLANK_PENALTIES, LM_WEIGHTS, UNIT_BONUSES):
+        settings = replace(start, blank_penalty=penalty, lm_weight=weight, unit_bonus=bonus)
         words, cost_ms = run(sets, spec, language, settings)
         rates = word_error_rates(sets, words)
         mean = float(np.mean([rate / max(greedy[name], 1e-3) for name, rate in rates.items()]))
-        say(f"weight {weight:g}, bonus {bonus:g}: {_shown(rates)}, {mean:.3f} of greedy's, {cost_ms:.2f} ms a chunk")
+        say(
+            f"blank -{penalty:g}, weight {weight:g}, bonus {bonus:g}: {_shown(rates)}, {mean:.3f} of greedy's, "
+            f"{cost_ms:.2f} ms a chunk"
+        )
         if mean < least:
             best, least = settings, mean
     return best
