@@ -112,6 +112,28 @@ def dead_end(spec) -> np.ndarray:
     return rows("-да- -мышь- -нет- -раму- ", spec)
 
 
+def test_condensing_keeps_silence_that_may_be_letters(spec):
+    half_heard = rows("-----------", spec, "--д-а----м-", certainty=0.97, doubt=0.3)
+    kept, frames = Condenser(spec.blank, spec.space).push(half_heard, 50)
+    assert frames == [50, 52, 53, 54, 55, 59]  # the last run is still open
+    assert [int(np.delete(row, spec.blank).argmax()) for row in (kept[1], kept[3], kept[5])] == [
+        spec.labels.index(letter) for letter in "дам"
+    ]
+
+
+def test_a_blank_penalty_lets_half_heard_words_through(spec, language):
+    half_heard = rows("-да- -------- -нет-", spec)
+    for frame, letter in zip((6, 8, 10, 11), "мыла", strict=True):
+        half_heard[frame, spec.labels.index(letter)] = np.log(0.3)
+    half_heard[12, spec.space] = np.log(0.9)
+    found = {}
+    for penalty in (0.0, 3.0):
+        beam = BeamDecoder(spec, language, BeamSettings(blank_penalty=penalty))
+        beam.push(half_heard, 0)
+        found[penalty] = text(beam.finish())
+    assert found == {0.0: "да нет", 3.0: "да мыла нет"}
+
+
 @pytest.mark.parametrize("repeats", [1, 60])
 def test_a_search_without_a_way_on_loses_no_word(spec, language, repeats):
     narrow = BeamDecoder(spec, language, BeamSettings(beam=1))
