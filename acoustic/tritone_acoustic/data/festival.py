@@ -11,6 +11,7 @@ import select
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,8 @@ class Festival:
             self._process.wait()
             for stream in (self._process.stdin, self._process.stdout):
                 if stream is not None:
-                    stream.close()
+                    with suppress(BrokenPipeError):  # what it did not read before it ended
+                        stream.close()
             self._process = None
 
     def close(self) -> None:
@@ -120,8 +122,11 @@ class Festival:
 
     def _send(self, command: str) -> None:
         assert self._process is not None and self._process.stdin is not None  # noqa: PT018
-        self._process.stdin.write(command.encode() + b"\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(command.encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise RuntimeError("the process ended") from None
 
     def _answer(self, number: int, seconds: float) -> list[str]:
         """Waits for the line that ends command `number`; returns what it says after the number."""

@@ -192,6 +192,16 @@ def test_engine_survives_what_it_cannot_say(engine, text, message, restarts):
     assert time.monotonic() - begin < 20
 
 
+def test_engine_that_ended_between_two_sentences_starts_again(engine):
+    assert engine._process is not None
+    engine._process.kill()
+    engine._process.wait()
+    with pytest.raises(RuntimeError, match="ended"):  # its pipe is broken, and what is left cannot be written either
+        engine.speak("дальше")
+    assert len(engine.speak("дальше")) == 800 * 6
+    assert engine.restarts == 1
+
+
 def test_engine_without_program_says_so(tmp_path):
     with pytest.raises(TrainingDataError, match="does not start"):
         Festival(tmp_path)
