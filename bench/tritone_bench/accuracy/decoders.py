@@ -28,7 +28,7 @@ _TRITONE = str(Path(sys.executable).with_name("tritone"))
 _DEFAULT_LANGUAGE_MODEL = "language-model.bin"
 _NAMED = re.compile(r'^\s*(onnx|language_model)\s*=\s*"([^"]+)"', re.MULTILINE)
 _SHA256 = re.compile(r'^\s*sha256\s*=\s*"([0-9a-f]{64})"', re.MULTILINE)
-_WEIGHTS = re.compile(r"^\s*(lm_weight|unit_bonus)\s*=.*\n?", re.MULTILINE)
+_WEIGHTS = re.compile(r"^\s*(lm_weight|unit_bonus|blank_penalty)\s*=.*\n?", re.MULTILINE)
 _SAYS_NOTHING = """\\data\\
 ngram 1=4
 ngram 2=1
@@ -170,7 +170,7 @@ def _decoding(decoder: str, model: str, folder: Path, *, patient: bool) -> list[
         if path.name != "model.toml":
             (copy / path.name).symlink_to(path)
     text = _WEIGHTS.sub("", (source / "model.toml").read_text(encoding="utf-8"))
-    weights = "[decoding]\nlm_weight = 0.0\nunit_bonus = 0.0\n"
+    weights = "[decoding]\nlm_weight = 0.0\nunit_bonus = 0.0\nblank_penalty = 0.0\n"
     text = text.replace("[decoding]\n", weights) if "[decoding]\n" in text else f"{text}\n{weights}"
     (copy / "model.toml").write_text(text, encoding="utf-8")
     (folder / "says-nothing.arpa").write_text(_SAYS_NOTHING, encoding="utf-8")
