@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from tritone_backend.errors import ModelError
+from tritone_backend.models.description import RARE_WORDS_SUFFIX
 
 CLASS = "*"
 _CLASS = re.compile(r"\*\d+[^\W\d_]*")
@@ -37,7 +38,7 @@ def read_rare_words(model: Path, classes: Collection[str]) -> Iterator[tuple[str
     Raises:
         ModelError: the list is missing, broken, too long, or of another model.
     """
-    path = model.with_suffix(".words.xz")
+    path = model.with_suffix(RARE_WORDS_SUFFIX)
     try:
         with lzma.open(path, "rt", encoding="utf-8") as stream:
             text = stream.read(MOST_WORDS * 2 * 24)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tritone_backend.errors import ModelError
-from tritone_backend.models.description import read_table
+from tritone_backend.models.description import LANGUAGE_MODEL_FILE, read_table
 from tritone_backend.spec import DESCRIPTION_FILE
 
-LANGUAGE_MODEL_FILE = "language-model.bin"
-"""The language model of a model folder, unless its description names another."""
 DECODERS = ("auto", "greedy", "beam")
 
 

@@ -19,6 +19,10 @@ else:
     import tomli as tomllib
 
 GRAPH_FILE = "model.onnx"
+LANGUAGE_MODEL_FILE = "language-model.bin"
+"""The language model of a model folder, unless its description names another."""
+RARE_WORDS_SUFFIX = ".words.xz"
+"""In place of a language model's own: the list of words that it knows only by class."""
 SAMPLE_RATE = 8000
 T_ONE_LABELS = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя "
 T_ONE_PADDING_SAMPLES = 2400

@@ -15,14 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.models.add import add_model
-from tritone_backend.models.description import GRAPH_FILE, Description, read_table
+from tritone_backend.models.description import (
+    GRAPH_FILE,
+    LANGUAGE_MODEL_FILE,
+    RARE_WORDS_SUFFIX,
+    Description,
+    read_table,
+)
 from tritone_backend.models.quantise import Quantised, quantise_graph
 from tritone_backend.spec import AcousticSpec
 
 CHUNKS, STREAMS = 10, 4
 DECODING_TABLES = ("decoding", "timing", "confidence")
-WORDS = ".words.xz"
-"""What the words of a language model's classes have in place of its ending."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,13 @@ def add_quantised(spec: AcousticSpec, name: str, *, replace_old: bool) -> tuple[
 
 def _language_model(spec: AcousticSpec, table: Mapping[str, Any]) -> list[Path]:
     """The files of a model's language model, unless it lies outside the model's folder."""
-    named = str(table.get("decoding", {}).get("language_model", "language-model.bin"))
+    named = str(table.get("decoding", {}).get("language_model", LANGUAGE_MODEL_FILE))
     file = spec.onnx.parent / named
-    return [] if Path(named).is_absolute() else [path for path in (file, file.with_suffix(WORDS)) if path.is_file()]
+    return (
+        []
+        if Path(named).is_absolute()
+        else [path for path in (file, file.with_suffix(RARE_WORDS_SUFFIX)) if path.is_file()]
+    )
 
 
 def compare_graphs(spec: AcousticSpec, other: Path, signal: NDArray[np.int32]) -> Difference:
