@@ -45,6 +45,7 @@ def make_graphs(folder: Path, parity: Path, cache: Path | None) -> list[Contende
     from tritone_acoustic.checkpoint import build_network
     from tritone_acoustic.config import T_ONE
     from tritone_acoustic.export import network_graph
+    from tritone_backend.models.calibrate import made_sound
     from tritone_backend.models.quantise import quantise_graph
 
     from tritone_bench.public_graph import write_public_graph
@@ -58,7 +59,7 @@ def make_graphs(folder: Path, parity: Path, cache: Path | None) -> list[Contende
         say("writing the graphs")
         write_public_graph(T_ONE, weights, public)
         onnx.save(network_graph(build_network(weights, T_ONE)), plain)
-        quantise_graph(plain, eight)
+        quantise_graph(plain, eight, made_sound())
     return [
         Contender("public graph (float16)", public, ours=False),
         Contender("ours, float32", plain, ours=True),

@@ -15,6 +15,7 @@ EXAMPLE = """example:
   tritone model build default --engine tensorrt
   tritone model build default --engine tensorrt --library tensorrt_rtx --target sm89,sm120 --batches 1,16,64
   tritone model build default --engine onnxruntime --name default-int8
+  tritone model build default --engine onnxruntime --calibrate recordings/ --name default-int8
 """
 
 
@@ -39,6 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workspace", type=float, default=0.0, metavar="GIB", help="tensorrt: most memory of one kernel (default: all)"
     )
     add("--output", type=Path, metavar="DIR", help="tensorrt: folder of the plan (default: plans/ in the model's)")
+    add(
+        "--calibrate",
+        type=Path,
+        metavar="DIR",
+        help="onnxruntime: folder of recordings to calibrate on (default: noise and tones made here)",
+    )
     add("--name", help="onnxruntime: name of the new model (default: NAME-int8)")
     add("--force", action="store_true", help="onnxruntime: replace a model of this name")
 
@@ -79,8 +86,13 @@ def _eight_bits(args: argparse.Namespace, spec: AcousticSpec) -> int:
     from tritone_backend.models.eight_bits import add_quantised
 
     name = args.name or f"{spec.name}-int8"
-    made, done, error = add_quantised(spec, name, replace_old=args.force)
-    _out(f"{done.products} products and convolutions in 8 bits, {done.megabytes:.1f} MB of weights")
+    made, done, error = add_quantised(
+        spec, name, replace_old=args.force, recordings=args.calibrate, say=lambda line: _out(line, sys.stderr)
+    )
+    _out(
+        f"{done.products} products and convolutions in 8 bits, {done.calibrated} with calibrated scales, "
+        f"{done.megabytes:.1f} MB of weights"
+    )
     _out(f"log-probs of {error.frames} frames of noise and tone: {error.summary}; try it on your own calls")
     _out(f"added {made.name} in {made.onnx.parent}; use it with `tritone serve --model {made.name}`")
     return 0

@@ -6,7 +6,7 @@ The rewriting of the graph is quantise.py's work.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.models.add import add_model
+from tritone_backend.models.calibrate import made_sound, noise_and_tones, read_sound
 from tritone_backend.models.description import (
     GRAPH_FILE,
     LANGUAGE_MODEL_FILE,
@@ -51,19 +52,28 @@ class Difference:
         return f"at most {self.largest:.2g} off, {self.mean:.2g} on average, best class equal in {self.equal:.2%}"
 
 
-def add_quantised(spec: AcousticSpec, name: str, *, replace_old: bool) -> tuple[AcousticSpec, Quantised, Difference]:
+def add_quantised(
+    spec: AcousticSpec,
+    name: str,
+    *,
+    replace_old: bool,
+    recordings: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[AcousticSpec, Quantised, Difference]:
     """Build, compare and add.
 
     Args:
         spec: the model in full precision.
         name: of the new model.
         replace_old: overwrite a model of that name.
+        recordings: folder of audio to calibrate on; by default sound that is made here.
+        say: called with one line per step.
 
     Returns:
         The new model, what was rewritten, and the difference it makes.
 
     Raises:
-        ModelError: the graph has no products to rewrite, or the name is taken.
+        ModelError: the graph has no products to rewrite, the recordings do not serve, or the name is taken.
     """
     table = read_table(spec.onnx.parent)
     description = Description(
@@ -77,9 +87,12 @@ def add_quantised(spec: AcousticSpec, name: str, *, replace_old: bool) -> tuple[
         time_bias_seconds=spec.time_bias_seconds,
         decoding={title: table[title] for title in DECODING_TABLES if title in table},
     )
+    signal = read_sound(recordings, spec) if recordings else made_sound()
+    say(f"calibrating on {signal.size / spec.sample_rate:.0f} s of {recordings or 'noise and tones'}")
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / GRAPH_FILE
-        done = quantise_graph(spec.onnx, graph)
+        done = quantise_graph(spec.onnx, graph, signal)
+        say("comparing the 8-bit graph with the original")
         difference = compare_graphs(spec, graph, noise_and_tones(STREAMS, CHUNKS * spec.chunk_samples))
         made = add_model(graph, description, replace_old=replace_old, beside=_language_model(spec, table))
     return made, done, difference
@@ -122,15 +135,3 @@ def compare_graphs(spec: AcousticSpec, other: Path, signal: NDArray[np.int32]) -
     error = np.abs(outputs[0] - outputs[1])
     same = outputs[0].argmax(2) == outputs[1].argmax(2)
     return Difference(float(error.max()), float(error.mean()), float(same.mean()), same.size)
-
-
-def noise_and_tones(streams: int, samples: int) -> NDArray[np.int32]:
-    """Return int32 [streams, samples] at 8 kHz: gliding harmonics that come and go, over noise."""
-    rng = np.random.default_rng(0)
-    moment = np.arange(samples) / 8000
-    pitch = rng.uniform(90, 220, (streams, 1)) * moment
-    voice = sum(np.sin(2 * np.pi * k * pitch + k) / k for k in range(1, 9))
-    envelope = np.clip(np.sin(2 * np.pi * rng.uniform(1, 4, (streams, 1)) * moment), 0, 1)
-    signal = 3000 * voice * envelope + 40 * rng.standard_normal((streams, samples))
-    whole: NDArray[np.int32] = np.clip(np.rint(signal), -32768, 32767).astype(np.int32)
-    return whole

@@ -189,3 +189,8 @@ def test_export_is_among_the_commands(capsys):
     with pytest.raises(SystemExit):
         command("export", "--help")
     assert "CHECKPOINT" in capsys.readouterr().out
+
+
+def test_build_says_what_recordings_it_needs(root, tmp_path):
+    with pytest.raises(ModelError, match="is not a folder: name one with recordings"):
+        command("build", "default", "--engine", "onnxruntime", "--calibrate", tmp_path / "none")
