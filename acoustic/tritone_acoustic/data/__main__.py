@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=None, help="data folder (default: data, or TRITONE_DATA)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("fetch", help="download and unpack voices, recordings and texts (about 700 MB)")
+    commands.add_parser("fetch", help="download and unpack voices, recordings and texts (about 1.1 GB)")
     commands.add_parser("texts", help="make the sentence lists: texts/train.tsv, texts/dev.tsv")
     language = commands.add_parser("lm", help="build the language model from the sentence lists (half a minute)")
     language.add_argument(

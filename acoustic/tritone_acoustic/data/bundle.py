@@ -19,12 +19,19 @@ from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
 
 ARCHIVE = "material.tar.xz"
-LIMIT_MIB = 31.75
+LIMIT_MIB = 44.0
 # Read and write Opus, FLAC and GSM on the training machine.
 WHEELS = ("soundfile==0.14.0", "cffi", "pycparser")
 # Opus compression (about 15 kbit/s), and which clips: what is measured over there is only for watching.
 _COMPRESSION = 0.965
-_TRAVELLING_SETS = {"festvox_train": 1, "stamps_train": 1, "letters_train": 1, "festvox_dev": 2, "synthetic_dev": 2}
+_TRAVELLING_SETS = {
+    "festvox_train": 1,
+    "stamps_train": 1,
+    "letters_train": 1,
+    "foreign_train": 1,
+    "festvox_dev": 2,
+    "synthetic_dev": 2,
+}
 # Half of the largest text source travels: with exchanged words in them its sentences are alike enough.
 _HALVED_TEXTS = "survival\t"
 # Voices are mostly tables of 4-byte numbers: told so, the compressor saves a megabyte.

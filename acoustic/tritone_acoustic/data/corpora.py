@@ -1,4 +1,4 @@
-"""Reads sentences out of the text packages: aphorisms, help pages, dialogue and descriptions of games.
+"""Reads sentences out of the text packages: aphorisms, help pages, games, a dictionary's examples.
 
 Only extraction and filtering of written text; spoken domain sentences are generated in `templates`.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tritone_acoustic.data.normalize import fold_yo, normalize, spell_digits
 from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.wiktionary import read_wiktionary
 
 # One-letter Russian words; any other single letter is an abbreviation or a list mark.
 _ONE_LETTER_WORDS = frozenset("аивкосуя")
@@ -164,11 +165,14 @@ def read_corpora(paths: DataPaths) -> dict[str, list[str]]:
     }
     files = ["\n".join(pieces) for pieces in texts.values()]
     restore = YoRestorer([*files, *texts["aphorisms"]])
+    examples, definitions = read_wiktionary(paths.wiktionary)
     # Younger sources come after the others and have no say about ё, so that the development set stays what it was.
     texts |= {
         "campaigns": list(_dialogue(paths, campaigns=True)),
         "survival": list(_survival(paths)),
         "dungeon": list(_dungeon(paths)),
+        "examples": examples,
+        "definitions": definitions,
     }
     result: dict[str, list[str]] = {}
     seen: set[str] = set()

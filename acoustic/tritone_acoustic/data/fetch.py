@@ -13,6 +13,7 @@ from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.frequencies import fetch_frequencies
 from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.wiktionary import fetch_wiktionary
 
 CAMPAIGNS = ("did", "dm", "dw", "ei", "l", "low", "nr", "sof", "sota", "sotbe", "thot", "trow", "tsg", "ttb", "utbs")
 PACKAGES = (
@@ -34,6 +35,13 @@ PACKAGES = (
     "klettres-data",
     "asterisk-core-sounds-ru",
     "asterisk-core-sounds-ru-wav",
+    "ktuberling-data",
+    # recorded speech in other languages, and the rules of their pronunciation (libsonic0 is above)
+    *(f"asterisk-core-sounds-{language}{part}" for language in ("es", "it", "fr") for part in ("", "-wav")),
+    "asterisk-prompt-it-menardi-wav",
+    "espeak-ng-data",
+    "libespeak-ng1",
+    "libpcaudio0",
     # text
     "fortunes-ru",
     "libreoffice-help-ru",
@@ -128,4 +136,5 @@ def fetch(paths: DataPaths) -> None:
     except (OSError, subprocess.CalledProcessError) as error:
         raise TrainingDataError(f"the download stopped ({error}); run `data fetch` again to go on") from error
     fetch_frequencies(paths)
+    fetch_wiktionary(paths)
     say(f"{len(PACKAGES)} packages are in {paths.packages}")

@@ -71,6 +71,11 @@ class DataPaths:
         return self.root / "frequencies_ru.msgpack.gz"
 
     @property
+    def wiktionary(self) -> Path:
+        """Examples and definitions of words."""
+        return self.root / "wikiwordnet.db"
+
+    @property
     def asterisk_sounds(self) -> Path:
         """The Russian telephone prompts."""
         return self.packages / "usr/share/asterisk/sounds"

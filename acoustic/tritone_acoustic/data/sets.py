@@ -18,12 +18,14 @@ from tritone_acoustic.data.breaths import write_cuts
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.corpora import read_festvox_text, read_prompts
 from tritone_acoustic.data.festival_files import gather as gather_festival
+from tritone_acoustic.data.foreign import read_foreign
 from tritone_acoustic.data.normalize import normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.rhvoice import RHVoice
 from tritone_acoustic.data.small_recordings import read_letters, read_stamps
 from tritone_acoustic.data.speakers import EVALUATION_VOICES, RUSSIAN_VOICES, VOICES
 from tritone_acoustic.data.texts import is_recorded_dev, prompt_transcripts, read_rows
+from tritone_acoustic.data.toys import read_toys
 from tritone_acoustic.data.voices import gather_voices
 
 HELD_OUT_VOICE_SENTENCES = 60
@@ -79,7 +81,7 @@ def _spoken(paths: DataPaths, engine_folder: Path, voices: tuple[str, ...], coun
 
 
 def write_sets(paths: DataPaths, private_voices: bool) -> None:
-    """Writes the *_train sets of recordings, festvox_dev, synthetic_dev, prompts and, if asked for, held_out_voices.
+    """Writes the *_train sets of recordings, festvox_dev, synthetic_dev, toys_dev, prompts and maybe held_out_voices.
 
     Args:
         paths: the data folder, after `fetch` and `texts`; its voices and festival folders are (re)made.
@@ -88,6 +90,7 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
     train, dev = _festvox(paths)
     sets = {"festvox_train": train, "festvox_dev": dev, "prompts": _prompts(paths)}
     sets |= {"stamps_train": read_stamps(paths), "letters_train": read_letters(paths)}
+    sets |= {"foreign_train": read_foreign(paths), "toys_dev": read_toys(paths)}
     gather_voices(paths, paths.voices, tuple(VOICES))
     gather_festival(paths, paths.festival, train)
     sets["synthetic_dev"] = _spoken(paths, paths.voices, RUSSIAN_VOICES, 10**6)

@@ -9,6 +9,7 @@ import gzip
 import random
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from tritone_acoustic.data.console import say
@@ -20,12 +21,16 @@ from tritone_acoustic.data.word_forms import Exchange, Favourites, read_forms, r
 
 # Share of each source in what is synthesised.
 MIX = {"corpora": 0.46, "calls": 0.24, "replies": 0.06, "words": 0.21, "recorded": 0.03}
-EXCHANGED = 0.75
+EXCHANGED = 0.6
 """Share of the corpora's sentences in which words are exchanged for others: nothing can be learnt by heart."""
 DEV_SENTENCES = 120
 DEV_SOURCES = ("aphorisms", "help", "dialogue")
 """Sources of the development set: those of its first version, so that numbers stay comparable."""
 FORMS = 300_000
+QUOTING_SOURCES = ("examples", "definitions")
+"""Sources that quote books and the press, so that a sentence of them may hold a part of a recorded one."""
+RUN = 5
+"""A sentence of these that shares so many words in a row with a recording kept for evaluation is not used."""
 _SEED = 20240517
 
 
@@ -65,6 +70,32 @@ def fingerprint(label: str) -> int:
     return zlib.crc32(fold_yo(label).encode())
 
 
+def runs(label: str) -> set[tuple[str, ...]]:
+    """Lists the runs of RUN words in a transcript, ignoring ё.
+
+    Args:
+        label: normalised text.
+
+    Returns:
+        Every run; none if the text is shorter.
+    """
+    words = fold_yo(label).split()
+    return {tuple(words[start : start + RUN]) for start in range(len(words) - RUN + 1)}
+
+
+def _without_quotations(corpora: dict[str, list[str]], kept_apart: Iterable[str]) -> dict[str, list[str]]:
+    """Drops the sentences of QUOTING_SOURCES that share a run of words with transcripts kept for evaluation."""
+    known = {run for label in kept_apart for run in runs(label)}
+    kept = {
+        source: [text for text in sentences if known.isdisjoint(runs(normalize(text)))]
+        for source, sentences in corpora.items()
+        if source in QUOTING_SOURCES
+    }
+    dropped = sum(len(corpora[source]) - len(sentences) for source, sentences in kept.items())
+    say(f"{dropped} sentences have {RUN} words in a row with a test transcript and are left out")
+    return corpora | kept
+
+
 def write_texts(paths: DataPaths) -> None:
     """Writes train.tsv, dev.tsv (source, sentence), excluded.txt (fingerprints of test transcripts) and forms.txt.
 
@@ -73,8 +104,11 @@ def write_texts(paths: DataPaths) -> None:
     """
     paths.texts.mkdir(parents=True, exist_ok=True)
     say("reading sentences from the text packages")
-    corpora = read_corpora(paths)
-    excluded = {fingerprint(text) for text in prompt_transcripts(paths).values() if text.count(" ") >= 2}
+    prompts = prompt_transcripts(paths).values()
+    excluded = {fingerprint(text) for text in prompts if text.count(" ") >= 2}
+    recorded = read_festvox_text(paths)
+    recorded_dev = [normalize(text) for name, text in recorded.items() if is_recorded_dev(name)]
+    corpora = _without_quotations(read_corpora(paths), [*prompts, *recorded_dev])
     train: list[tuple[str, str]] = []
     held: list[tuple[str, str]] = []
     for source, sentences in corpora.items():
@@ -86,7 +120,7 @@ def write_texts(paths: DataPaths) -> None:
                 train.append((source, sentence))
             elif source in DEV_SOURCES:
                 held.append((source, sentence))
-    for name, text in read_festvox_text(paths).items():
+    for name, text in recorded.items():
         if is_recorded_dev(name):
             excluded.add(fingerprint(normalize(text)))
         else:

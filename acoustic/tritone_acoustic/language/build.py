@@ -21,7 +21,7 @@ from tritone_acoustic.data.frequencies import read_frequencies
 from tritone_acoustic.data.normalize import ALPHABET, fold_yo, is_held_out, normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.templates import call_sentence, reply
-from tritone_acoustic.data.texts import fingerprint, read_rows
+from tritone_acoustic.data.texts import QUOTING_SOURCES, fingerprint, read_rows
 from tritone_acoustic.data.word_forms import Exchange, read_forms
 from tritone_acoustic.language.kenlm_file import pack
 from tritone_acoustic.language.kneser_ney import KneserNey, Prior
@@ -126,7 +126,7 @@ def _sentences(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:
     if not (paths.texts / "train.tsv").exists():
         raise TrainingDataError("no sentences yet: run `python -m tritone_acoustic.data texts` first")
     rng = random.Random(_SEED)  # noqa: S311  (no secrets)
-    texts = [sentence for _, sentence in read_rows(paths.texts / "train.tsv")]
+    texts = _texts(paths)
     texts += [call_sentence(rng) for _ in range(recipe.calls)]
     texts += [reply(rng) for _ in range(recipe.replies)]
     yield from _permitted(paths, texts)
@@ -136,8 +136,13 @@ def _exchanged(paths: DataPaths, recipe: Recipe) -> Iterator[list[str]]:
     """The training sentences again with other words in them, if there is a list of word forms."""
     forms = read_forms(paths.texts / "forms.txt")
     exchange = Exchange(forms, random.Random(_SEED))  # noqa: S311  (no secrets)
-    rows = read_rows(paths.texts / "train.tsv") * recipe.exchanged if forms else []
-    yield from _permitted(paths, [exchange(sentence) for _, sentence in rows])
+    texts = _texts(paths) * recipe.exchanged if forms else []
+    yield from _permitted(paths, [exchange(sentence) for sentence in texts])
+
+
+def _texts(paths: DataPaths) -> list[str]:
+    """The training sentences without a dictionary's: those doubled the model's size and took no errors away."""
+    return [sentence for source, sentence in read_rows(paths.texts / "train.tsv") if source not in QUOTING_SOURCES]
 
 
 def _permitted(paths: DataPaths, texts: list[str]) -> Iterator[list[str]]:

@@ -59,15 +59,25 @@ class Composer:
         self._recipe = recipe
         self.rng = np.random.default_rng(seed)
 
+    def _kind(self) -> tuple[list[int], tuple[float, float]]:
+        """Draws where the next utterance comes from, and the speeds at which such are played."""
+        store, recipe = self._store, self._recipe
+        draw = self.rng.random()
+        for numbers, share in ((store.recorded, recipe.recorded), (store.foreign, recipe.foreign)):
+            if numbers:
+                if draw < share:
+                    return numbers, recipe.recorded_speed
+                draw -= share
+        return (store.synthesised, recipe.speed) if store.synthesised else (store.recorded, recipe.recorded_speed)
+
     def _draw(self, room: float) -> tuple[int, float] | None:
         """Draws an utterance and a speed such that it takes at most `room` samples."""
-        store, recipe, rng = self._store, self._recipe, self.rng
+        rng = self.rng
         for _ in range(_TRIES):
-            recorded = store.recorded and (not store.synthesised or rng.random() < recipe.recorded)
-            numbers = store.recorded if recorded else store.synthesised
+            numbers, speeds = self._kind()
             number = numbers[int(rng.integers(len(numbers)))]
-            speed = float(rng.uniform(*(recipe.recorded_speed if recorded else recipe.speed)))
-            if store.lengths[number] / speed < room:
+            speed = float(rng.uniform(*speeds))
+            if self._store.lengths[number] / speed < room:
                 return number, speed
         return None
 

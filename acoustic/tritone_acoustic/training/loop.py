@@ -16,7 +16,6 @@ import torch
 
 from tritone_acoustic.config import AcousticConfig
 from tritone_acoustic.data.audio import Clip, read_set
-from tritone_acoustic.data.breaths import phrases
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
@@ -121,13 +120,7 @@ class Run:
         if options.device == "cuda":
             torch.backends.cudnn.benchmark = True
         self._store = AudioStore(options.capacity_hours, self._device)
-        recordings = read_set(paths.sets / "festvox_train")
-        self._store.add_clips(recordings)
-        if parts := phrases(recordings, paths.sets / "festvox_train.cuts"):
-            self._store.add_clips(parts)
-        for name in ("stamps_train", "letters_train"):  # older bundles lack them
-            if (paths.sets / f"{name}.tsv").exists():
-                self._store.add_clips(read_set(paths.sets / name))
+        self._store.add_recordings(paths.sets)
         self._sets: dict[str, list[Clip]] = {
             name: read_set(paths.sets / name) for name in ("synthetic_dev", "festvox_dev")
         }

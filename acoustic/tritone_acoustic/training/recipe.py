@@ -81,7 +81,8 @@ class Recipe:
         betas: AdamW moments.
         clip_norm: largest gradient norm.
         ema: decay of the averaged weights, once warmed up.
-        recorded: share of recorded (not synthesised) utterances.
+        recorded: share of recorded (not synthesised) Russian utterances.
+        foreign: share of recorded utterances in other languages, respelt; none where a bundle has no such set.
         silence: share of rows without any utterance.
         pad: digital silence at both ends of a row in samples: the stream is fed one zero chunk before and after.
         speed: range of the playback speed when a synthesised utterance is drawn (its voice is varied already).
@@ -107,6 +108,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema: float = 0.999
     recorded: float = 0.15
+    foreign: float = 0.06
     silence: float = 0.05
     pad: int = 2400
     speed: tuple[float, float] = (0.9, 1.12)

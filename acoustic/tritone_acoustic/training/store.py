@@ -5,11 +5,14 @@ Choosing utterances is in `compose`; the files of the pool are in `tritone_acous
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tritone_acoustic.data.audio import SAMPLE_RATE, Clip
+from tritone_acoustic.data.audio import SAMPLE_RATE, Clip, read_set
+from tritone_acoustic.data.breaths import phrases
 from tritone_acoustic.data.normalize import encode
 from tritone_acoustic.data.pool import PoolReader
 
@@ -47,6 +50,7 @@ class AudioStore:
         self.labels: list[NDArray[np.uint8]] = []
         self.scales: list[float] = []
         self.recorded: list[int] = []
+        self.foreign: list[int] = []
         self.synthesised: list[int] = []
 
     @property
@@ -84,16 +88,34 @@ class AudioStore:
             self.scales.append(0.08 / power)  # every utterance at about -22 dB of full scale
         self.used += len(stored)
 
-    def add_clips(self, clips: list[Clip]) -> None:
+    def add_clips(self, clips: list[Clip], foreign: bool = False) -> None:
         """Adds recorded utterances.
 
         Args:
             clips: 8 kHz recordings with transcripts.
+            foreign: they are in other languages, respelt.
         """
         lengths = [len(clip.samples) for clip in clips]
         offsets = [int(end) - length for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
         joined = np.concatenate([clip.samples for clip in clips])
-        self._add(joined, offsets, lengths, [clip.text for clip in clips], self.recorded)
+        self._add(joined, offsets, lengths, [clip.text for clip in clips], self.foreign if foreign else self.recorded)
+
+    def add_recordings(self, sets: Path) -> None:
+        """Adds the recorded training sets, the reader's whole and in phrases.
+
+        Args:
+            sets: their folder; older bundles lack some.
+
+        Raises:
+            TrainingDataError: not even the reader's set is there, or a set is broken.
+        """
+        reader = read_set(sets / "festvox_train")
+        self.add_clips(reader)
+        if parts := phrases(reader, sets / "festvox_train.cuts"):
+            self.add_clips(parts)
+        for name in ("stamps_train", "letters_train", "foreign_train"):
+            if (sets / f"{name}.tsv").exists():
+                self.add_clips(read_set(sets / name), foreign=name == "foreign_train")
 
     def follow(self, reader: PoolReader) -> int:
         """Takes over what the synthesis workers have appended.

@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tritone_acoustic.data.audio import Clip
+from tritone_acoustic.data.audio import Clip, write_set
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.normalize import encode
 from tritone_acoustic.network import AcousticModel
@@ -85,6 +85,27 @@ def test_store_leaves_out_what_ctc_cannot_align():
     result.add_clips([short, silent])
     assert result.recorded == []
     assert frames_needed(np.array(encode("анна"), dtype=np.uint8)) == 5
+
+
+def test_utterances_are_drawn_by_their_shares(store):
+    recipe = RECIPES["tiny"]
+    store.foreign, store.synthesised, store.recorded = store.recorded[:1], store.recorded[1:2], store.recorded[2:]
+    composer = Composer(store, recipe, 2)
+    drawn = [composer._kind()[0] for _ in range(8000)]
+    assert sum(numbers is store.recorded for numbers in drawn) / 8000 == pytest.approx(recipe.recorded, rel=0.1)
+    assert sum(numbers is store.foreign for numbers in drawn) / 8000 == pytest.approx(recipe.foreign, rel=0.2)
+    store.foreign = []
+    drawn = [composer._kind()[0] for _ in range(8000)]
+    assert sum(numbers is store.recorded for numbers in drawn) / 8000 == pytest.approx(recipe.recorded, rel=0.1)
+
+
+def test_store_adds_the_recorded_sets_that_are_there(store, tmp_path):
+    clips = [Clip("a", "x", "да нет", np.full(9000, 500, dtype=np.int16))]
+    write_set(clips, tmp_path / "festvox_train")
+    write_set(clips * 3, tmp_path / "foreign_train")
+    result = AudioStore(0.01, _CPU)
+    result.add_recordings(tmp_path)
+    assert (len(result.recorded), len(result.foreign), result.synthesised) == (1, 3, [])
 
 
 def test_training_audio_has_silent_ends(store):
