@@ -1,4 +1,4 @@
-"""Command line of the training material: `python -m tritone_acoustic.data fetch|texts|lm|bundle|unpack`.
+"""Command line of the training material: `python -m tritone_acoustic.data fetch|texts|lm|neural|bundle|unpack`.
 
 Only argument parsing; the work is in the modules named here, imported when needed.
 """
@@ -31,12 +31,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=None, help="data folder (default: data, or TRITONE_DATA)")
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("fetch", help="download and unpack voices, recordings and texts (about 1.1 GB)")
+    commands.add_parser("fetch", help="download and unpack voices, recordings and texts (about 1.2 GB)")
     commands.add_parser("texts", help="make the sentence lists: texts/train.tsv, texts/dev.tsv")
     language = commands.add_parser("lm", help="build the language model from the sentence lists (half a minute)")
     language.add_argument(
         "target", type=Path, nargs="?", default=Path("models/default/language-model.bin"), help="file to write"
     )
+    neural = commands.add_parser("neural", help="speak a training set with foreign neural voices, on every core")
+    neural.add_argument("--hours", type=float, default=2.0, help="of audio (default: 2)")
     bundle = commands.add_parser("bundle", help="pack everything a training machine needs")
     bundle.add_argument("--private-voices", action="store_true", help="add clips of evaluation-only voices")
     unpack = commands.add_parser("unpack", help="unpack a bundle into the data folder")
@@ -56,6 +58,10 @@ def main(arguments: list[str] | None = None) -> int:
             from tritone_acoustic.language.build import build
 
             build(paths, options.target)
+        elif options.command == "neural":
+            from tritone_acoustic.data.neural import write_neural_set
+
+            write_neural_set(paths, options.hours)
         elif options.command == "unpack":
             from tritone_acoustic.data.bundle import unpack as unpack_bundle
 

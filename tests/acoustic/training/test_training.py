@@ -89,12 +89,14 @@ def test_store_leaves_out_what_ctc_cannot_align():
 
 def test_utterances_are_drawn_by_their_shares(store):
     recipe = RECIPES["tiny"]
-    store.foreign, store.synthesised, store.recorded = store.recorded[:1], store.recorded[1:2], store.recorded[2:]
+    store.foreign, store.neural, store.recorded = store.recorded[:1], store.recorded[1:2], store.recorded[2:]
+    store.synthesised = store.recorded[1:]
     composer = Composer(store, recipe, 2)
     drawn = [composer._kind()[0] for _ in range(8000)]
     assert sum(numbers is store.recorded for numbers in drawn) / 8000 == pytest.approx(recipe.recorded, rel=0.1)
     assert sum(numbers is store.foreign for numbers in drawn) / 8000 == pytest.approx(recipe.foreign, rel=0.2)
-    store.foreign = []
+    assert sum(numbers is store.neural for numbers in drawn) / 8000 == pytest.approx(recipe.neural, rel=0.15)
+    store.foreign, store.neural = [], []
     drawn = [composer._kind()[0] for _ in range(8000)]
     assert sum(numbers is store.recorded for numbers in drawn) / 8000 == pytest.approx(recipe.recorded, rel=0.1)
 
@@ -103,9 +105,10 @@ def test_store_adds_the_recorded_sets_that_are_there(store, tmp_path):
     clips = [Clip("a", "x", "да нет", np.full(9000, 500, dtype=np.int16))]
     write_set(clips, tmp_path / "festvox_train")
     write_set(clips * 3, tmp_path / "foreign_train")
+    write_set(clips * 2, tmp_path / "neural_train")
     result = AudioStore(0.01, _CPU)
     result.add_recordings(tmp_path)
-    assert (len(result.recorded), len(result.foreign), result.synthesised) == (1, 3, [])
+    assert (len(result.recorded), len(result.foreign), len(result.neural), result.synthesised) == (1, 3, 2, [])
 
 
 def test_training_audio_has_silent_ends(store):
