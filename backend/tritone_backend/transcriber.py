@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tritone_backend.audio import AudioBuffer
-from tritone_backend.decoding import DecodedPhrase, FrameDecisions, GreedyDecoder
+from tritone_backend.decoding import DecodedPhrase, DecodedWord, FrameDecisions, GreedyDecoder
+from tritone_backend.decoding.awaited import Part, PendingEvents
 from tritone_backend.decoding.confidence import PhraseConfidence
-from tritone_backend.decoding.finals import Final, PendingEvents
 from tritone_backend.decoding.partials import StablePartial
 from tritone_backend.decoding.service import Decoding
 from tritone_backend.decoding.settings import DecodingSettings
@@ -18,8 +18,6 @@ from tritone_backend.endpointing import Endpointer, Span
 from tritone_backend.events import Event, TimeAxis, event
 from tritone_backend.options import StreamOptions
 from tritone_backend.spec import AcousticSpec
-
-Part = Event | tuple[Final, Callable[[DecodedPhrase], "Event | None"]]
 
 
 class Transcriber:
@@ -44,6 +42,7 @@ class Transcriber:
         self._decoding = decoding
         self._search = decoding.open(options, stream_id) if decoding else None
         self._partial = StablePartial()
+        self._showing = threading.Lock()  # partials are made where the search is known: on this thread or on its
         self._audio = AudioBuffer(spec, options.encoding, options.sample_rate)
         self._decoder = GreedyDecoder(spec)
         frame_ms = spec.frame_seconds * 1000
@@ -53,8 +52,7 @@ class Transcriber:
             self._axis.frame(options.resume_after_ms / 1000),
         )
         self._frames = 0
-        self._shown = ""
-        self._parts: list[Part] = []
+        self._parts: list[Part[Event]] = []
 
     @property
     def pending_chunks(self) -> int:
@@ -121,8 +119,6 @@ class Transcriber:
 
     def _close(self, span: Span) -> None:
         phrase = self._decoder.close(span)
-        self._shown = ""
-        self._partial.reset()
 
         def final(phrase: DecodedPhrase) -> Event | None:
             return self._event("final", phrase, span.start, span.end) if phrase.text else None
@@ -133,15 +129,19 @@ class Transcriber:
             self._parts.append(self._event("final", phrase, span.start, span.end))
 
     def _show(self, start: int) -> None:
-        phrase = self._decoder.peek(start)
+        greedy, end = self._decoder.peek(start), self._frames
+
+        def partial(searched: list[DecodedWord]) -> Event | None:
+            with self._showing:
+                phrase = self._partial.show(start, greedy, searched)
+                return self._event("partial", phrase, start, end) if phrase else None
+
         if self._search:
-            first, words = self._search.latest
-            phrase = self._partial.show(phrase, words if first == start else [])
-        if phrase.text != self._shown:
-            self._shown = phrase.text
-            self._parts.append(self._event("partial", phrase, start, self._frames))
+            self._parts.append((self._search.glance(start), partial))
+        elif (event := partial([])) is not None:
+            self._parts.append(event)
 
     def _event(self, kind: str, phrase: DecodedPhrase, start: int, end: int) -> Event:
-        # Finals may be known on another thread, while partials of the next phrase are shown.
+        # Finals may be known on another thread than partials of the next phrase.
         sure = self._sure if kind == "partial" else PhraseConfidence(self._calibration)
         return event(kind, phrase, start, end, self._axis, sure, words=self._options.words)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tritone_backend.profiling.names import DEGRADATIONS
 from tritone_backend.serve import running_server
-from tritone_client import Client, Final
+from tritone_client import Client, Event, Final, Partial
 
 from tests.service.raw import Raw, new_id
 from tests.service.test_admission import gauge
@@ -43,14 +43,15 @@ async def test_log_probs_of_64_interleaved_streams_are_those_of_each_alone(serve
 
 @pytest.fixture(scope="module", params=["greedy", "beam"])
 def decoding_server(request):
-    """One server a decoder. Finals may wait for the beam as long as they need: what is compared must not be chance."""
+    """One server a decoder. Answers may wait for the beam as long as they need: what is compared must not be chance."""
+    patient = {"final_deadline_ms": 60_000, "partial_deadline_ms": 60_000}
     with running_server(
-        max_streams=96, decoder=request.param, final_deadline_ms=60_000, admission="slots", idle_timeout_s=60.0
+        max_streams=96, decoder=request.param, admission="slots", idle_timeout_s=60.0, **patient
     ) as running:
         yield running
 
 
-async def finals(client: Client, samples: np.ndarray, rng: random.Random | None) -> list[Final]:
+async def events(client: Client, samples: np.ndarray, rng: random.Random | None) -> list[Event]:
     data, found, position = samples.tobytes(), [], 0
     async with client.stream(words=True) as stream:
         while position < len(data):
@@ -60,16 +61,17 @@ async def finals(client: Client, samples: np.ndarray, rng: random.Random | None)
             found += await stream.send(data[position : position + size])
             position += size
         found += await stream.finish()
-    return [event for event in found if isinstance(event, Final)]
+    return found
 
 
-async def test_transcripts_of_64_interleaved_streams_are_those_of_each_alone(decoding_server, mixtures):
+async def test_partials_and_finals_of_64_interleaved_streams_are_those_of_each_alone(decoding_server, mixtures):
     rng = random.Random(2)
     async with Client(decoding_server.address) as client:
-        together = await asyncio.gather(*(finals(client, call, rng) for call in mixtures))
-        alone = [await finals(client, call, None) for call in mixtures]
-    spoken = sum(len(phrases) for phrases in alone)
-    assert spoken >= 64
+        together = await asyncio.gather(*(events(client, call, rng) for call in mixtures))
+        alone = [await events(client, call, None) for call in mixtures]
+    spoken = [event for call in alone for event in call]
+    assert sum(isinstance(event, Final) for event in spoken) >= 64
+    assert sum(isinstance(event, Partial) for event in spoken) >= 640
     for one, other in zip(together, alone, strict=True):
         assert one == other  # words, times and confidences too
     for reason in DEGRADATIONS:

@@ -1,4 +1,4 @@
-"""The text of partials: the search's words as far as it is, greedy decoding's after that, and words that stay put.
+"""What partials show: the search's words as far as it is, greedy decoding's after that, and words that stay put.
 
 A word shown in two partials in a row is kept as it is until the final: people read partials while they change.
 """
@@ -9,31 +9,32 @@ from tritone_backend.decoding.words import DecodedPhrase, DecodedWord
 
 
 class StablePartial:
-    """The partials of one open phrase after the other."""
+    """The partials of one phrase after the other. For one thread at a time."""
 
     def __init__(self) -> None:
+        self._start = -1
         self._kept: list[DecodedWord] = []
         self._before: list[DecodedWord] = []
 
-    def reset(self) -> None:
-        """The phrase was closed."""
-        self._kept, self._before = [], []
-
-    def show(self, greedy: DecodedPhrase, searched: list[DecodedWord]) -> DecodedPhrase:
-        """The next partial.
+    def show(self, start: int, greedy: DecodedPhrase, searched: list[DecodedWord]) -> DecodedPhrase | None:
+        """The next partial, None when it is the one that was shown last.
 
         Args:
+            start: frame at which the phrase began; another one than before means another phrase.
             greedy: the whole phrase so far as greedy decoding has it; its last word may be growing.
             searched: the first words of the phrase as the search has them, possibly behind; complete ones only.
         """
+        if start != self._start:
+            self._start, self._kept, self._before = start, [], []
         words = _continued(self._kept, _continued(searched, greedy.words))
         stay = len(self._kept)
         # The last word may still grow, so it cannot be kept.
         while stay < min(len(words) - 1, len(self._before)) and words[stay].text == self._before[stay].text:
             stay += 1
+        same = [word.text for word in words] == [word.text for word in self._before]
         self._kept = words[:stay]
         self._before = words
-        return DecodedPhrase.of(words)
+        return None if same else DecodedPhrase.of(words)
 
 
 def _continued(words: list[DecodedWord], others: list[DecodedWord]) -> list[DecodedWord]:

@@ -1,4 +1,4 @@
-"""Threads that search beside the network: a chunk's answer never waits for them, a final's only up to a deadline."""
+"""Threads that search beside the network; answers wait for them up to a deadline, short for partials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tritone_backend.decoding.finals import Final, PendingEvents
+from tritone_backend.decoding.awaited import Final, Glance, PendingEvents
 from tritone_backend.decoding.rescue import falls_short
 from tritone_backend.decoding.words import DecodedPhrase, DecodedWord
 
@@ -21,6 +21,8 @@ MOST_WAITING = 2_000
 """Pieces of one stream that may wait for a thread, ten minutes of audio; with more, its open phrase stays greedy."""
 
 
+Job = tuple[NDArray[np.float32], int] | Glance | Final | None
+"""Rows to search on through, a look at the words so far, a phrase's end, or such an end that nobody waits for."""
 OnDegraded = Callable[[int | str, int, str, str], None]
 """Takes the stream's id, the number of its phrases that stay greedy, the reason and details."""
 
@@ -41,16 +43,14 @@ class Searcher(Protocol):
 class StreamSearch:
     """One stream's search, as the batch loop sees it: everything returns at once."""
 
-    def __init__(self, pool: SearchPool, searcher: Searcher, stream_id: int | str = 0, *, partials: bool) -> None:
+    def __init__(self, pool: SearchPool, searcher: Searcher, stream_id: int | str = 0) -> None:
         self.stream_id = stream_id
         self._pool = pool
         self._searcher = searcher
-        self._partials = partials
         self._skipping = False
-        self.jobs: deque[tuple[NDArray[np.float32], int] | Final | None] = deque()
+        self.jobs: deque[Job] = deque()
         self.running = False
-        self.latest: tuple[int, list[DecodedWord]] = (-1, [])
-        """First frame of the phrase and its words so far, as the search last had them."""
+        self._latest: tuple[int, list[DecodedWord]] = (-1, [])  # first frame of a phrase, its words at the last glance
         self._first = -1
 
     def push(self, logprobs: NDArray[np.float32], frame: int) -> None:
@@ -61,6 +61,16 @@ class StreamSearch:
             self._skipping = True
             return
         self._pool.submit(self, (logprobs.copy(), frame))
+
+    def glance(self, start: int) -> Glance:
+        """Queue a look at the words of the open phrase, which began at frame ``start``."""
+        first, words = self._latest
+        glance = Glance(words if first == start else [], self.stream_id)
+        if self._skipping:
+            glance.settle(None)
+        else:
+            self._pool.submit(self, glance)
+        return glance
 
     def finish(self, greedy: DecodedPhrase) -> Final:
         """Queue the end of the phrase; its words come with the `Final`."""
@@ -74,27 +84,27 @@ class StreamSearch:
             self._pool.submit(self, final)
         return final
 
-    def work(self, jobs: list[tuple[NDArray[np.float32], int] | Final | None]) -> None:
+    def work(self, jobs: list[Job]) -> None:
         """Do queued work, on one of the pool's threads."""
-        pushed = False
         for job in jobs:
             if isinstance(job, tuple):
                 if self._first < 0:
                     self._first = job[1]
                 self._searcher.push(*job)
-                pushed = True
+                continue
+            if isinstance(job, Glance):
+                self._latest = (self._first, self._searcher.words())
+                job.settle(self._latest[1])
                 continue
             words = self._searcher.finish()
-            self._first, pushed = -1, False
+            self._first = -1
             if job is None:
                 continue
-            if not falls_short(words, job.phrase.words):
+            if not falls_short(words, job.value.words):
                 job.settle(DecodedPhrase.of(words))
             elif job.settle(None):
-                said = f"of {len(job.phrase.words)} words the search had {len(words)}"
+                said = f"of {len(job.value.words)} words the search had {len(words)}"
                 self._pool.degraded(self.stream_id, 1, "short", said)
-        if pushed and self._partials:
-            self.latest = (self._first, self._searcher.words())
 
 
 class SearchPool:
@@ -103,15 +113,16 @@ class SearchPool:
     The search is C++ that leaves the interpreter to others, so that it runs beside the network.
     """
 
-    def __init__(self, threads: int, deadline_s: float, on_degraded: OnDegraded) -> None:
+    def __init__(self, threads: int, deadline_s: float, partial_deadline_s: float, on_degraded: OnDegraded) -> None:
         """Start the threads.
 
         Args:
             threads: how many search.
-            deadline_s: how long an answer waits for its finals once all else of it is known.
+            deadline_s: how long an answer with a final waits once all else of it is known.
+            partial_deadline_s: how long one with partials alone waits.
             on_degraded: told of phrases that stay greedy; called under a lock.
         """
-        self._deadline_s = deadline_s
+        self._deadline_s, self._partial_deadline_s = deadline_s, partial_deadline_s
         self._on_degraded = on_degraded
         self._work = threading.Condition()
         self._urgent: deque[StreamSearch] = deque()
@@ -126,7 +137,7 @@ class SearchPool:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, search: StreamSearch, job: tuple[NDArray[np.float32], int] | Final | None) -> None:
+    def submit(self, search: StreamSearch, job: Job) -> None:
         """Queue work of a stream."""
         with self._work:
             search.jobs.append(job)
@@ -135,9 +146,12 @@ class SearchPool:
 
     def give_up_later(self, pending: PendingEvents[Any]) -> None:
         """See to it that an answer does not wait beyond the deadline."""
+        patience = self._deadline_s if pending.has_final else self._partial_deadline_s
+        entry = (monotonic() + patience, next(self._number), pending)
         with self._due:
-            heapq.heappush(self._waiting, (monotonic() + self._deadline_s, next(self._number), pending))
-            self._due.notify()
+            heapq.heappush(self._waiting, entry)
+            if self._waiting[0] is entry:  # otherwise the thread wakes early enough
+                self._due.notify()
 
     def degraded(self, stream_id: int | str, phrases: int, reason: str, detail: str = "") -> None:
         """Tell of a stream's phrases that stay greedy."""
@@ -171,7 +185,8 @@ class SearchPool:
             try:
                 search.work(jobs)
             except Exception as error:  # a defect in one stream's search must not stop everyone's
-                lost = sum(job.settle(None) for job in jobs if isinstance(job, Final))
+                waiting = [job for job in jobs if isinstance(job, (Glance, Final))]
+                lost = sum([job.settle(None) and isinstance(job, Final) for job in waiting])
                 self.degraded(search.stream_id, max(1, lost), "failed", repr(error))
             with self._work:
                 search.running = False

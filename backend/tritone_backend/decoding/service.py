@@ -24,12 +24,14 @@ class DecoderChoice:
         language_model: file that stands in for the model's own; empty for that.
         threads: how many search.
         deadline_s: how long a final waits for the search.
+        partial_deadline_s: how long a partial does.
     """
 
     decoder: str = "auto"
     language_model: str = ""
     threads: int = 1
     deadline_s: float = 0.1
+    partial_deadline_s: float = 0.01
 
 
 class Decoding:
@@ -58,7 +60,7 @@ class Decoding:
         self.settings = settings
         self._spec = spec
         self._language, self.summary = _language_model(spec, settings, choice)
-        self.pool = SearchPool(choice.threads, choice.deadline_s, on_degraded)
+        self.pool = SearchPool(choice.threads, choice.deadline_s, choice.partial_deadline_s, on_degraded)
 
     def open(self, options: StreamOptions, stream_id: int | str = 0) -> StreamSearch | None:
         """The search of a new stream, or None where greedy decoding is all there is.
@@ -67,11 +69,10 @@ class Decoding:
             StreamError: ``bad-option``: its hotwords cannot be used.
         """
         hotwords = Hotwords.parse(options.hotwords, self._spec.labels)
-        partials = options.interim_results
         beam = BeamDecoder(self._spec, self._language, self.settings.beam) if self._language else None
         if hotwords:
-            return StreamSearch(self.pool, HotwordSearch(self._spec, hotwords, beam), stream_id, partials=partials)
-        return StreamSearch(self.pool, beam, stream_id, partials=partials) if beam else None
+            return StreamSearch(self.pool, HotwordSearch(self._spec, hotwords, beam), stream_id)
+        return StreamSearch(self.pool, beam, stream_id) if beam else None
 
     def close(self) -> None:
         """End the threads."""

@@ -96,7 +96,7 @@ def collapse(
     previous = spec.blank
     for row, frame, index in zip(rows, frames, path, strict=False):
         if index not in (previous, spec.blank):
-            tokens.append(Token(frame, spec.labels[index], float(np.exp(row[index]))))
+            tokens.append(Token(frame, spec.labels[index], exp(row[index])))
         previous = index
     return tokens
 

@@ -56,6 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--decoder", choices=DECODERS, default="auto", help="default: beam where the model has a language model")
     add("--language-model", type=Path, metavar="FILE", help="KenLM binary or ARPA file in place of the model's own")
     add("--final-deadline", type=int, default=100, metavar="MS", help="a final waits so long for the beam (100)")
+    add("--partial-deadline", type=int, default=10, metavar="MS", help="a partial waits so long for the beam (10)")
     add("--host", default="127.0.0.1", help="address of gRPC; 0.0.0.0 for all (default 127.0.0.1)")
     add("--grpc-port", type=int, default=8001, metavar="PORT", help="gRPC (default 8001)")
     add("--metrics-host", default="127.0.0.1", metavar="HOST", help="address of the metrics (default 127.0.0.1)")
@@ -102,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         decoder=args.decoder,
         language_model=args.language_model.resolve() if args.language_model else None,
         final_deadline_ms=args.final_deadline,
+        partial_deadline_ms=args.partial_deadline,
         instances=args.instances,
         engine_process=args.engine_process,
         max_call_s=args.max_call,

@@ -177,6 +177,7 @@ class ServerProcess:
                 decoder=chosen.decoder,
                 language_model=str(chosen.language_model or ""),
                 final_deadline_ms=chosen.final_deadline_ms,
+                partial_deadline_ms=chosen.partial_deadline_ms,
                 instances=chosen.instances,
                 engine_process="shared" if chosen.shares_engine else "own",
                 admission=chosen.admission,

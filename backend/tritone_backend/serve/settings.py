@@ -36,6 +36,7 @@ class ServeSettings:
         decoder: one of `decoding.settings.DECODERS`.
         language_model: file that stands in for the acoustic model's own language model.
         final_deadline_ms: how long a final waits for the beam search before it stays greedy.
+        partial_deadline_ms: how long a partial waits for it before it shows what was known before.
         instances: processes that run the speech model, each with an equal share of the streams, rounded up.
         engine_process: ``own``: each has an engine; ``shared``: one engine in a process of its own serves all;
             ``auto``: shared by several instances.
@@ -63,6 +64,7 @@ class ServeSettings:
     decoder: str = "auto"
     language_model: Path | None = None
     final_deadline_ms: int = 100
+    partial_deadline_ms: int = 10
     instances: int = 1
     engine_process: str = "auto"
     max_call_s: float = 14_400.0
@@ -90,8 +92,12 @@ class ServeSettings:
             raise ServeError(f"decoder {self.decoder!r} does not exist; --decoder takes {', '.join(DECODERS)}")
         if self.decoder == "greedy" and self.language_model:
             raise ServeError("--decoder greedy uses no language model; leave --language-model or --decoder out")
-        if not 0 <= self.final_deadline_ms <= 60_000:
-            raise ServeError(f"--final-deadline {self.final_deadline_ms} is outside 0 to 60000 ms")
+        for flag, waited in (
+            ("--final-deadline", self.final_deadline_ms),
+            ("--partial-deadline", self.partial_deadline_ms),
+        ):
+            if not 0 <= waited <= 60_000:
+                raise ServeError(f"{flag} {waited} is outside 0 to 60000 ms")
         if not 0 <= self.threads <= 1024:
             raise ServeError(f"--threads {self.threads} is outside 0 (the engine's own choice) to 1024")
         if self.engine_process not in ENGINE_PROCESSES:

@@ -40,7 +40,10 @@ class AsrModel:
             directory = find_model(settings.model)
             spec = AcousticSpec.load(directory)
             choice = DecoderChoice(
-                settings.decoder, settings.language_model, deadline_s=settings.final_deadline_ms / 1e3
+                settings.decoder,
+                settings.language_model,
+                deadline_s=settings.final_deadline_ms / 1e3,
+                partial_deadline_s=settings.partial_deadline_ms / 1e3,
             )
             self._decoding = Decoding(spec, DecodingSettings.load(directory), choice, self._degraded)
         except BackendError as error:

@@ -46,6 +46,7 @@ class ModelSettings:
         decoder: ``greedy``, ``beam``, or ``auto``: beam where the model has a language model.
         language_model: file that stands in for the model's own; empty for that.
         final_deadline_ms: how long a final waits for the beam search before it stays greedy.
+        partial_deadline_ms: how long a partial waits for it before it shows what was known before.
         admission: ``measured`` refuses streams for which there is a slot and no time, ``slots`` goes by slots alone.
     """
 
@@ -62,6 +63,7 @@ class ModelSettings:
     decoder: str = "auto"
     language_model: str = ""
     final_deadline_ms: int = 100
+    partial_deadline_ms: int = 10
 
 
 def render_repository(target: Path, settings: ModelSettings) -> None:
