@@ -39,9 +39,10 @@ format: $(VENV)/.dev  ## let ruff rewrite what it can
 repository: $(VENV)/.serve  ## write model_repository/ anew from the backend's defaults
 	$(BIN)/python -m tritone_backend.triton.repository model_repository
 
-train-data: $(VENV)/.dev  ## fetch voices and texts, and bundle them for the training machine
+train-data: $(VENV)/.dev  ## fetch voices and texts, speak the neural set (once, 50 min on 2 cores), bundle for the training machine
 	$(BIN)/python -m tritone_acoustic.data fetch
 	$(BIN)/python -m tritone_acoustic.data texts
+	test -e data/sets/neural_train.tsv || $(BIN)/python -m tritone_acoustic.data neural
 	$(BIN)/python -m tritone_acoustic.data bundle
 
 train: $(VENV)/.dev  ## train the default model on this machine's GPU from data/bundle

@@ -20,7 +20,7 @@ STAGES = {
     "network": "the network; of the whole batch",
     "copy_out": "log-probs and state to where they are kept; of the whole batch",
     "endpoint": "where phrases begin and end; of the whole batch",
-    "decode": "log-probs to characters, words and events; of the whole batch",
+    "decode": "log-probs to characters, words and events; of the whole batch; no wait for the search",
     "pack": "the answer handed to a sender; it goes to Triton beside the next batch",
 }
 """The stages a chunk passes, in order, and what they cover. They do not overlap."""
