@@ -63,14 +63,14 @@ class Composer:
         """Draws where the next utterance comes from, and the speeds at which such are played."""
         store, recipe = self._store, self._recipe
         draw = self.rng.random()
-        for numbers, share, speeds in (
-            (store.recorded, recipe.recorded, recipe.recorded_speed),
-            (store.foreign, recipe.foreign, recipe.recorded_speed),
-            (store.neural, recipe.neural, recipe.recorded_speed),
+        for numbers, share in (
+            (store.recorded, recipe.recorded),
+            (store.foreign, recipe.foreign),
+            (store.neural, recipe.neural),
         ):
             if numbers:
                 if draw < share:
-                    return numbers, speeds
+                    return numbers, recipe.recorded_speed
                 draw -= share
         return (store.synthesised, recipe.speed) if store.synthesised else (store.recorded, recipe.recorded_speed)
 
