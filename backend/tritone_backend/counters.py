@@ -27,6 +27,7 @@ class Counters:
         chunks: chunks through the network.
         late: chunks answered later than they last.
         late_batches: network steps, with their decoding, that took longer than a chunk lasts.
+        late_partials: answers without final that had to go without the search's newest words.
         degraded: phrases that stayed greedy, by reason. All reasons are there from the start: search threads count
             while others copy.
         busy_s: seconds that the loop worked.
@@ -47,6 +48,7 @@ class Counters:
     chunks: int = 0
     late: int = 0
     late_batches: int = 0
+    late_partials: int = 0
     degraded: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DEGRADATIONS, 0))
     busy_s: float = 0.0
 

@@ -95,9 +95,9 @@ class PendingEvents(Later[list[EventT]]):
             self._give_up_later(self)
         self._one_less()
 
-    def give_up(self) -> int:
-        """Stay with the stand-ins for what is still missing; returns how many closed phrases that were."""
-        return sum([one.settle(None) and isinstance(one, Final) for one in self._awaited])
+    def give_up(self) -> list[Awaited[Any]]:
+        """Stay with the stand-ins for what is still missing; returns that."""
+        return [one for one in self._awaited if one.settle(None)]
 
     def _one_less(self) -> None:
         with self._lock:

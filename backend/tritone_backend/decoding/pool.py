@@ -113,7 +113,14 @@ class SearchPool:
     The search is C++ that leaves the interpreter to others, so that it runs beside the network.
     """
 
-    def __init__(self, threads: int, deadline_s: float, partial_deadline_s: float, on_degraded: OnDegraded) -> None:
+    def __init__(
+        self,
+        threads: int,
+        deadline_s: float,
+        partial_deadline_s: float,
+        on_degraded: OnDegraded,
+        on_late_partial: Callable[[], None],
+    ) -> None:
         """Start the threads.
 
         Args:
@@ -121,9 +128,11 @@ class SearchPool:
             deadline_s: how long an answer with a final waits once all else of it is known.
             partial_deadline_s: how long one with partials alone waits.
             on_degraded: told of phrases that stay greedy; called under a lock.
+            on_late_partial: told of answers without final that had to go without the search's newest words; called
+                on one thread.
         """
         self._deadline_s, self._partial_deadline_s = deadline_s, partial_deadline_s
-        self._on_degraded = on_degraded
+        self._on_degraded, self._on_late_partial = on_degraded, on_late_partial
         self._work = threading.Condition()
         self._urgent: deque[StreamSearch] = deque()
         self._normal: deque[StreamSearch] = deque()
@@ -209,8 +218,11 @@ class SearchPool:
                 _, _, pending = heapq.heappop(self._waiting)
             try:
                 missing = pending.give_up()
+                finals = sum(isinstance(one, Final) for one in missing)
+                if missing and not finals:
+                    self._on_late_partial()
             except Exception as error:  # one answer's defect must not leave all others without a deadline
                 self.degraded(pending.stream_id, 1, "failed", repr(error))
                 continue
-            if missing:
-                self.degraded(pending.stream_id, missing, "deadline")
+            if finals:
+                self.degraded(pending.stream_id, finals, "deadline")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,7 @@ class Decoding:
         settings: DecodingSettings,
         choice: DecoderChoice,
         on_degraded: OnDegraded = lambda stream_id, phrases, reason, detail: None,
+        on_late_partial: Callable[[], None] = lambda: None,
     ) -> None:
         """Load the language model and start the threads.
 
@@ -51,6 +53,7 @@ class Decoding:
             settings: what its folder says about decoding.
             choice: what the operator says.
             on_degraded: told of phrases that stayed greedy.
+            on_late_partial: told of partials that did not have the search's newest words.
 
         Raises:
             ModelError: the language model cannot be used, or beam search was asked for and there is none.
@@ -60,7 +63,9 @@ class Decoding:
         self.settings = settings
         self._spec = spec
         self._language, self.summary = _language_model(spec, settings, choice)
-        self.pool = SearchPool(choice.threads, choice.deadline_s, choice.partial_deadline_s, on_degraded)
+        self.pool = SearchPool(
+            choice.threads, choice.deadline_s, choice.partial_deadline_s, on_degraded, on_late_partial
+        )
 
     def open(self, options: StreamOptions, stream_id: int | str = 0) -> StreamSearch | None:
         """The search of a new stream, or None where greedy decoding is all there is.

@@ -108,6 +108,12 @@ LATE = Metric("tritone_late_total", Kind.COUNTER, "chunks", "Chunks answered lat
 LATE_BATCHES = Metric(
     "tritone_late_batches_total", Kind.COUNTER, "steps", "Network steps, with decoding, longer than a chunk lasts"
 )
+LATE_PARTIALS = Metric(
+    "tritone_late_partials_total",
+    Kind.COUNTER,
+    "chunks",
+    "Answers without final whose words are older than the chunk: the search took longer than --partial-deadline",
+)
 DEGRADED = Metric(
     "tritone_degraded_total",
     Kind.COUNTER,
@@ -130,7 +136,7 @@ STAGE_SECONDS = Metric(
 METRICS = (
     *(SLOTS, LIVE, FREE, READY, DRAINING, BATCH_FILL, REAL_TIME_FACTOR),
     *(ADMITTED, REFUSED, REAPED, DRAINED, REJECTED, FAILED, FAILED_BATCHES, RESTARTS),
-    *(BATCHES, CHUNKS, LATE, LATE_BATCHES, DEGRADED, BUSY),
+    *(BATCHES, CHUNKS, LATE, LATE_BATCHES, LATE_PARTIALS, DEGRADED, BUSY),
     *(CHUNK_SECONDS, STAGE_SECONDS),
 )
 """All of them, in the order of the documentation."""

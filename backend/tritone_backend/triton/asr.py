@@ -45,7 +45,7 @@ class AsrModel:
                 deadline_s=settings.final_deadline_ms / 1e3,
                 partial_deadline_s=settings.partial_deadline_ms / 1e3,
             )
-            self._decoding = Decoding(spec, DecodingSettings.load(directory), choice, self._degraded)
+            self._decoding = Decoding(spec, DecodingSettings.load(directory), choice, self._degraded, self._late_partial)
         except BackendError as error:
             raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         self._service: StreamingService[bytes, list[Event]] = StreamingService(
@@ -64,6 +64,10 @@ class AsrModel:
 
     def _open_session(self, spec: AcousticSpec, parameters: Mapping[str, Any], stream_id: int | str) -> Transcriber:
         return Transcriber(spec, StreamOptions.parse(parameters), self._decoding, stream_id)
+
+    def _late_partial(self) -> None:
+        """Count a partial that did not have the search's newest words; one thread calls this."""
+        self._service.counters.late_partials += 1
 
     def _degraded(self, stream_id: int | str, phrases: int, reason: str, detail: str) -> None:
         """Count and tell of phrases that stay greedy; one thread at a time calls this."""

@@ -103,6 +103,7 @@ class Metrics:
             (names.CHUNKS, counters.chunks),
             (names.LATE, counters.late),
             (names.LATE_BATCHES, counters.late_batches),
+            (names.LATE_PARTIALS, counters.late_partials),
             (names.RESTARTS, self._restarts),
             (names.BUSY, counters.busy_s),
         ):

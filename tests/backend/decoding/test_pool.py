@@ -43,9 +43,15 @@ class SlowSearch:
 class Bench:
     def __init__(self, deadline_s=5.0, partial_deadline_s=5.0):
         self.degraded = []
-        self.pool = SearchPool(1, deadline_s, partial_deadline_s, lambda *told: self.degraded.append(told))
+        self.late_partials = 0
+        self.pool = SearchPool(
+            1, deadline_s, partial_deadline_s, lambda *told: self.degraded.append(told), self._late_partial
+        )
         self.searcher = SlowSearch()
         self.search = StreamSearch(self.pool, self.searcher, 77)
+
+    def _late_partial(self):
+        self.late_partials += 1
 
     def answer(self):
         """Ends the phrase; its text, and whether it was known at once."""
@@ -83,6 +89,7 @@ def test_a_partial_has_the_words_of_its_own_chunk(bench):
     bench.search.push(ROWS, 0)
     assert bench.wait([bench.partial()])[0] == ["раз"]
     assert bench.degraded == []
+    assert bench.late_partials == 0
 
 
 def test_a_partial_waits_no_longer_than_its_deadline_and_shows_what_was_known():
@@ -97,7 +104,8 @@ def test_a_partial_waits_no_longer_than_its_deadline_and_shows_what_was_known():
         False,
     )  # the other phrase has none yet
     assert 0.04 < time.monotonic() - begin < 1.0
-    assert bench.degraded == []  # finals alone are counted
+    assert bench.degraded == []  # of finals alone
+    assert bench.late_partials == 1  # one answer, whatever it waits for
     bench.searcher.gate.set()
     assert bench.answer()[0][1] == "раз два"
     bench.pool.stop()
