@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tritone_acoustic.data.audio import Clip, resample, write_set
+from tritone_acoustic.data.audio import Clip, read_set, resample, write_set
 from tritone_acoustic.data.console import say
 from tritone_acoustic.data.espeak import Espeak
 from tritone_acoustic.data.kokoro import SAMPLE_RATE, Kokoro
@@ -138,27 +138,34 @@ def _speak_part(root: Path, number: int) -> list[Clip]:
 
 
 def write_neural_set(paths: DataPaths, hours: float) -> None:
-    """Speaks the set neural_train, in one process per core.
+    """Speaks the set neural_train, in one process per core, or what an existing one lacks.
+
+    What is spoken when it is interrupted or fails is kept.
 
     Args:
         paths: the data folder, after `fetch` and `texts`.
-        hours: of audio.
+        hours: of audio, with what is there.
 
     Raises:
         TrainingDataError: a part is missing.
     """
-    clips: list[Clip] = []
-    heard, wanted = 0.0, hours * 3600
+    stem = paths.sets / "neural_train"
+    clips = read_set(stem) if stem.with_suffix(".tsv").exists() else []
+    old = len(clips)
+    # a part's number is the seed of what it says, so the next ones say something else
+    numbers = itertools.count(1 + max((int(clip.name.split("-")[1]) for clip in clips), default=-1))
     # spawned: the rules' library keeps one state per process, and threads of this one hold no locks there
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as processes:
-        numbers = itertools.count()
-        running = {processes.submit(_speak_part, paths.root, next(numbers)) for _ in range(os.cpu_count() or 1)}
-        while heard < wanted:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for part in done:
-                clips += part.result()
-                running.add(processes.submit(_speak_part, paths.root, next(numbers)))
-            heard = sum(len(clip.samples) for clip in clips) / 8000
-            say(f"{heard / 3600:.2f} of {hours:g} h of neural voices")
-        processes.shutdown(cancel_futures=True)
-    write_set(clips, paths.sets / "neural_train")
+        running: set[Future[list[Clip]]] = set()
+        try:
+            while (heard := sum(len(clip.samples) for clip in clips) / 8000 / 3600) < hours:
+                say(f"{heard:.2f} of {hours:g} h of neural voices")
+                while len(running) < (os.cpu_count() or 1):
+                    running.add(processes.submit(_speak_part, paths.root, next(numbers)))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for part in done:
+                    clips += part.result()
+        finally:
+            processes.shutdown(cancel_futures=True)
+            if len(clips) > old:
+                write_set(clips, stem)

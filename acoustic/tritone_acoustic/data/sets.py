@@ -68,11 +68,9 @@ def _prompts(paths: DataPaths) -> list[Clip]:
     return clips
 
 
-def _spoken(paths: DataPaths, engine_folder: Path, voices: tuple[str, ...], count: int) -> list[Clip]:
+def _spoken(engine_folder: Path, voices: tuple[str, ...], rows: list[tuple[str, str]]) -> list[Clip]:
     engine = RHVoice(engine_folder)
     rng = random.Random(_SEED)  # noqa: S311  (no secrets)
-    rows = read_rows(paths.texts / "dev.tsv")
-    rows = rows[:: max(1, len(rows) // count)]
     clips: list[Clip] = []
     for number, (source, sentence) in enumerate(rows):
         voice = voices[number % len(voices)]
@@ -95,17 +93,20 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
     sets |= {"foreign_train": read_foreign(paths), "toys_dev": read_toys(paths)}
     gather_voices(paths, paths.voices, tuple(VOICES))
     gather_festival(paths, paths.festival, train)
-    sets["synthetic_dev"] = _spoken(paths, paths.voices, RUSSIAN_VOICES, 10**6)
-    sentences = [
-        text for _, sentence in read_rows(paths.texts / "dev.tsv") if len(text := normalize(sentence)) <= LETTERS[1]
-    ]
+    rows = read_rows(paths.texts / "dev.tsv")
+    sets["synthetic_dev"] = _spoken(paths.voices, RUSSIAN_VOICES, rows)
+    # Is the reader of festvox_dev hard, or his text? The same text in voices that are heard for hours.
+    read_out = [text for name, text in read_festvox_text(paths).items() if is_recorded_dev(name)]
+    read_out = [("festvox", text.replace(" - ", ", ")) for text in read_out]
+    sets["festvox_spoken"] = _spoken(paths.voices, RUSSIAN_VOICES, read_out)
+    sentences = [text for _, sentence in rows if len(text := normalize(sentence)) <= LETTERS[1]]
     sets["neural_dev"] = read_neural(paths, sentences[:NEURAL_SENTENCES])
     if private_voices:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "voices"
             gather_voices(paths, target, EVALUATION_VOICES)
-            spoken = _spoken(paths, target, EVALUATION_VOICES, HELD_OUT_VOICE_SENTENCES)
-            sets["held_out_voices"] = spoken
+            some = rows[:: max(1, len(rows) // HELD_OUT_VOICE_SENTENCES)]
+            sets["held_out_voices"] = _spoken(target, EVALUATION_VOICES, some)
     for name, clips in sets.items():
         write_set(clips, paths.sets / name)
         seconds = sum(len(clip.samples) for clip in clips) / 8000

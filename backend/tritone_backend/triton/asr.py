@@ -45,7 +45,9 @@ class AsrModel:
                 deadline_s=settings.final_deadline_ms / 1e3,
                 partial_deadline_s=settings.partial_deadline_ms / 1e3,
             )
-            self._decoding = Decoding(spec, DecodingSettings.load(directory), choice, self._degraded, self._late_partial)
+            self._decoding = Decoding(
+                spec, DecodingSettings.load(directory), choice, self._degraded, self._late_partial
+            )
         except BackendError as error:
             raise pb_utils.TritonModelException(f"tritone: {error.user_message}") from None
         self._service: StreamingService[bytes, list[Event]] = StreamingService(

@@ -102,6 +102,7 @@ KNOWN = {
     "synthetic": _Known("synthetic_dev", "synthetic sentences never trained on, voices trained on"),
     "voices": _Known("held_out_voices", "synthetic voices never trained on"),
     "festvox": _Known("festvox_dev", "festvox-ru, real sentences never trained on of a reader trained on"),
+    "festvox-spoken": _Known("festvox_spoken", "the sentences of festvox, spoken by synthetic voices trained on"),
     "toys": _Known("toys_dev", "KTuberling's words, two real speakers never trained on, one word each"),
     "prompts": _Known("prompts", "Asterisk prompts, a real telephone voice never trained on"),
     "prompts5": _Known("prompts", "of them those of five words and more", least_words=5),

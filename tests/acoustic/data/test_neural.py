@@ -1,6 +1,7 @@
 """Neural voices of other languages: their symbols, who is held out, and the set that is made of them."""
 
 import json
+import os
 import random
 
 import numpy as np
@@ -169,6 +170,34 @@ def test_a_set_is_spoken_until_it_is_long_enough(paths, monkeypatch):
     assert sum(len(clip.samples) for clip in clips) >= 0.03 * 3600 * 8000
     assert len({clip.name for clip in clips}) == len(clips)
     assert {clip.text for clip in clips} == {"скажите номер"}
+
+
+def test_a_set_that_is_there_is_continued_with_other_utterances(paths, monkeypatch):
+    monkeypatch.setattr(neural, "ProcessPoolExecutor", _Here)
+    neural.write_neural_set(paths, hours=0.01)
+    first = read_set(paths.sets / "neural_train")
+    neural.write_neural_set(paths, hours=0.01)  # long enough
+    assert len(read_set(paths.sets / "neural_train")) == len(first)
+    neural.write_neural_set(paths, hours=0.05)
+    clips = read_set(paths.sets / "neural_train")
+    assert len({clip.name for clip in clips}) == len(clips) > len(first)
+    assert all(np.array_equal(old.samples, new.samples) for old, new in zip(first, clips, strict=False))
+
+
+def test_what_is_spoken_before_a_failure_is_kept(paths, monkeypatch):
+    monkeypatch.setattr(neural, "ProcessPoolExecutor", _Here)
+    speak, parts = neural._speak_part, []
+
+    def fail_later(root, number):
+        parts.append(number)
+        if len(parts) > os.cpu_count():
+            raise TrainingDataError("the synthesiser is gone")
+        return speak(root, number)
+
+    monkeypatch.setattr(neural, "_speak_part", fail_later)
+    with pytest.raises(TrainingDataError, match="is gone"):
+        neural.write_neural_set(paths, hours=1.0)
+    assert len(read_set(paths.sets / "neural_train")) == neural._PART * os.cpu_count()
 
 
 class _Here:
