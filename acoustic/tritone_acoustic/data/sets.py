@@ -96,9 +96,8 @@ def write_sets(paths: DataPaths, private_voices: bool) -> None:
     rows = read_rows(paths.texts / "dev.tsv")
     sets["synthetic_dev"] = _spoken(paths.voices, RUSSIAN_VOICES, rows)
     # Is the reader of festvox_dev hard, or his text? The same text in voices that are heard for hours.
-    read_out = [text for name, text in read_festvox_text(paths).items() if is_recorded_dev(name)]
-    read_out = [("festvox", text.replace(" - ", ", ")) for text in read_out]
-    sets["festvox_spoken"] = _spoken(paths.voices, RUSSIAN_VOICES, read_out)
+    read_out = [text.replace(" - ", ", ") for name, text in read_festvox_text(paths).items() if is_recorded_dev(name)]
+    sets["festvox_spoken"] = _spoken(paths.voices, RUSSIAN_VOICES, [("festvox", text) for text in read_out])
     sentences = [text for _, sentence in rows if len(text := normalize(sentence)) <= LETTERS[1]]
     sets["neural_dev"] = read_neural(paths, sentences[:NEURAL_SENTENCES])
     if private_voices:
