@@ -56,7 +56,7 @@ class Served:
     prefix: tuple[str, ...] = ()
     host = "127.0.0.1"
 
-    def __init__(self, folder: Path, final_deadline_ms: int = 2000) -> None:
+    def __init__(self, folder: Path, final_deadline_ms: int = 2000, partial_deadline_ms: int = 10) -> None:
         self.folder = folder
         self.command = folder / "command"
         self.repository = folder / "repository"
@@ -74,6 +74,7 @@ class Served:
                 threads=1,
                 admission="slots",
                 final_deadline_ms=final_deadline_ms,  # words must not depend on how busy this machine is
+                partial_deadline_ms=partial_deadline_ms,
             ),
         )
         model = MODEL.format(root=str(ROOT), command=str(self.command))

@@ -76,3 +76,4 @@ async def test_partials_and_finals_of_64_interleaved_streams_are_those_of_each_a
         assert one == other  # words, times and confidences too
     for reason in DEGRADATIONS:
         assert gauge(decoding_server, "tritone_degraded_total", f'reason="{reason}"') == 0
+    assert gauge(decoding_server, "tritone_late_partials_total") == 0

@@ -22,10 +22,10 @@ CHUNK = bytes(4800)
 
 
 class Watched(Served):
-    """A server whose engine fails on command, whose finals wait for no search, and whose log is read."""
+    """A server whose engine fails on command, whose answers wait for no search, and whose log is read."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, final_deadline_ms=1)
+        super().__init__(folder, final_deadline_ms=1, partial_deadline_ms=0)
 
     async def eventually(self, what: Callable[[], object]) -> None:
         """Metrics are half a second old, log lines are written beside the answers."""
@@ -77,6 +77,11 @@ async def _trouble(server: Watched, raw: Raw, speech: np.ndarray) -> None:
 
     anyone = f"(?:{'|'.join(map(str, hurried))})"
     await server.told("tritone_degraded_total", anyone, "degraded deadline", hurry)
+
+    talking, before = new_id(), server.metric("tritone_late_partials_total")
+    await raw.audio(talking, speech.tobytes(), start=True)  # it goes on: no final yet
+    await server.eventually(lambda: server.metric("tritone_late_partials_total") > before)
+    await raw.audio(talking, end=True)
 
     await raw.audio(slow, CHUNK, start=True)
 

@@ -26,7 +26,9 @@ EXCHANGED = 0.6
 DEV_SENTENCES = 120
 DEV_SOURCES = ("aphorisms", "help", "dialogue")
 """Sources of the development set: those of its first version, so that numbers stay comparable."""
-FORMS = 300_000
+FORMS = 700_000
+COMMON_FORMS = 320_000
+"""Of these, what training sentences get; the language model knows all of them."""
 QUOTING_SOURCES = ("examples", "definitions")
 """Sources that quote books and the press, so that a sentence of them may hold a part of a recorded one."""
 RUN = 5
@@ -184,7 +186,7 @@ class TextSampler:
         self._corpora = [sentence for source, sentence in rows if source != "recorded"]
         self._recorded = [sentence for source, sentence in rows if source == "recorded"]
         self._words = sorted({word for _, sentence in rows for word in normalize(sentence).split() if len(word) > 1})
-        self._forms = read_forms(folder / "forms.txt") or self._words
+        self._forms = read_forms(folder / "forms.txt")[:COMMON_FORMS] or self._words
         self._exchange = Exchange(self._forms, rng)
         self._favourite = Favourites(rng)
         self._excluded = {int(line) for line in (folder / "excluded.txt").read_text().split()}

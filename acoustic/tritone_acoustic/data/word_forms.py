@@ -62,6 +62,8 @@ def forms_of(entry: str, rules: dict[str, list[tuple[str, str, re.Pattern[str]]]
 def read_word_forms(paths: DataPaths, count: int) -> list[str]:
     """Chooses the word forms of the dictionary package that are most common in use.
 
+    Behind all forms that somebody was seen to use come the other forms of the same words, those of common words first.
+
     Args:
         paths: the data folder, after `fetch`.
         count: how many.
@@ -73,17 +75,23 @@ def read_word_forms(paths: DataPaths, count: int) -> list[str]:
     folder = paths.packages / "usr/share/hunspell"
     rules = read_rules((folder / "ru_RU.aff").read_text(encoding="utf-8"))
     entries = (folder / "ru_RU.dic").read_text(encoding="utf-8").splitlines()[1:]
+    used = read_frequencies(paths.frequencies)
+    place = {fold_yo(word): number for number, word in reversed(list(enumerate(used)))}
     spelt: dict[str, set[str]] = {}
-    for form in (form.lower() for entry in entries for form in forms_of(entry, rules)):
-        if _WORD.fullmatch(form) and len(form) <= 20:
+    family: dict[str, int] = {}  # a form, and the place of the most common form of its word
+    for entry in entries:
+        forms = {form for form in map(str.lower, forms_of(entry, rules)) if _WORD.fullmatch(form) and len(form) <= 20}
+        first = min((place.get(fold_yo(form), len(used)) for form in forms), default=len(used))
+        for form in forms:
             spelt.setdefault(fold_yo(form), set()).add(form)
+            family[form] = min(first, family.get(form, first))
     chosen: dict[str, None] = {}
-    for word in read_frequencies(paths.frequencies):
+    for word in used:
         # Most who write leave the dots of ё out; voices and transcripts need them.
         forms = spelt.get(fold_yo(word), set())
         chosen |= dict.fromkeys({word} if word in forms else sorted(forms))
-        if len(chosen) >= count:
-            break
+    others = (form for form, first in family.items() if form not in chosen and first < len(used))
+    chosen |= dict.fromkeys(sorted(others, key=lambda form: (family[form], form)))
     ranked = list(chosen)[:count]
     bounds = [0, *(_FIRST << step for step in range(len(ranked).bit_length()) if _FIRST << step < count), count]
     return [word for low, high in pairwise(bounds) for word in sorted(ranked[low:high])]

@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 CLASS = "*"
-GROUPS = 3
+GROUPS = 4
 """Each group has twice the words of the more common one before it."""
 LONGEST_ENDING = 3
 MOST_ENDINGS = {3: 150, 2: 100, 1: 40}

@@ -16,7 +16,7 @@ from tritone_backend.models.description import RARE_WORDS_SUFFIX
 
 CLASS = "*"
 _CLASS = re.compile(r"\*\d+[^\W\d_]*")
-MOST_WORDS = 500_000
+MOST_WORDS = 1_000_000
 LONGEST_ENDING = 3
 
 

@@ -74,10 +74,14 @@ def test_common_forms_come_first_with_their_dots(tmp_path):
     folder = paths.packages / "usr/share/hunspell"
     folder.mkdir(parents=True)
     (folder / "ru_RU.aff").write_text(RULES, encoding="utf-8")
-    (folder / "ru_RU.dic").write_text("4\nдом/K\nёлка\nвсё\nвсе\n", encoding="utf-8")
-    paths.frequencies.write_bytes(_packed([["все"], ["дома", "опечтка"], ["елка"], ["всё", "дом"]]))
+    (folder / "ru_RU.dic").write_text("6\nдом/K\nёлка\nвсё\nвсе\nносок/K\nпальто\n", encoding="utf-8")
+    paths.frequencies.write_bytes(_packed([["все"], ["дома", "опечтка"], ["елка"], ["всё", "носка"]]))
     assert read_word_forms(paths, 4) == sorted(["все", "дома", "ёлка", "всё"])
     assert read_word_forms(paths, 1) == ["все"]
+    # The other forms of used words, that of the more common word first; nobody uses the last word.
+    assert set(read_word_forms(paths, 5)) - set(read_word_forms(paths, 4)) == {"носка"}
+    assert set(read_word_forms(paths, 6)) - set(read_word_forms(paths, 5)) == {"дом"}
+    assert set(read_word_forms(paths, 100)) == {"все", "дома", "ёлка", "всё", "носка", "дом", "носок", "носока"}
 
 
 def test_common_words_are_drawn_more_often():
