@@ -78,10 +78,11 @@ async def _trouble(server: Watched, raw: Raw, speech: np.ndarray) -> None:
     anyone = f"(?:{'|'.join(map(str, hurried))})"
     await server.told("tritone_degraded_total", anyone, "degraded deadline", hurry)
 
-    talking, before = new_id(), server.metric("tritone_late_partials_total")
-    await raw.audio(talking, speech.tobytes(), start=True)  # it goes on: no final yet
+    talking, before = [new_id() for _ in range(SLOTS)], server.metric("tritone_late_partials_total")
+    opening = speech[: len(speech) // 2].tobytes()  # they go on: partials alone, and one thread searches for all
+    await asyncio.gather(*(raw.audio(stream, opening, start=True) for stream in talking))
     await server.eventually(lambda: server.metric("tritone_late_partials_total") > before)
-    await raw.audio(talking, end=True)
+    await asyncio.gather(*(raw.audio(stream, end=True) for stream in talking))
 
     await raw.audio(slow, CHUNK, start=True)
 

@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         "target", type=Path, nargs="?", default=Path("models/default/language-model.bin"), help="file to write"
     )
     neural = commands.add_parser("neural", help="speak a training set with foreign neural voices, on every core")
-    neural.add_argument("--hours", type=float, default=2.0, help="of audio (default: 2)")
+    neural.add_argument("--hours", type=float, default=2.0, help="of audio, with what is there (default: 2)")
     bundle = commands.add_parser("bundle", help="pack everything a training machine needs")
     bundle.add_argument("--private-voices", action="store_true", help="add clips of evaluation-only voices")
     unpack = commands.add_parser("unpack", help="unpack a bundle into the data folder")

@@ -65,7 +65,7 @@ def test_a_list_that_was_written_is_read_with_the_same_classes(tmp_path):
     [
         (None, "model.arpa needs model.words.xz beside it: copy both files"),
         ("рослый\n\n\nмотыльки\n", "does not belong to the language model beside it: no class for 'мотыльки'"),
-        ("ааа\n" * 500_001, "more than 500000 words"),
+        ("ааа\n" * 1_000_001, "more than 1000000 words"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused_in_one_line(words, message, tmp_path, spec):
