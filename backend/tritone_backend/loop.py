@@ -15,8 +15,9 @@ from tritone_backend.admission import Admission, Limits
 from tritone_backend.board import Board
 from tritone_backend.counters import Counters
 from tritone_backend.engines import Engine
-from tritone_backend.errors import Code, StreamError
+from tritone_backend.errors import Code, EngineError, StreamError
 from tritone_backend.gate import Gate
+from tritone_backend.lanes import Lanes, Step
 from tritone_backend.pace import measure_alone
 from tritone_backend.profiling.journal import Journal
 from tritone_backend.profiling.names import BATCH_WAIT, COPY_IN, PACK, RESAMPLE, UNPACK
@@ -52,10 +53,10 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         on_broken: Callable[[str], None] = lambda why: None,
         board: Board | None = None,
     ) -> None:
-        """Allocate the engine's slots, one more than streams: the last one belongs to probes.
+        """Allocate the engine's slots, more than streams: those behind them belong to probes, one in each lane.
 
         Args:
-            engine: no other thread may use it.
+            engine: nobody else may use it.
             open_session: makes a stream's session from its START parameters and id; raises StreamError to refuse it.
             digest: hands a batch of log-probs, float32 [B, frames, classes], to the sessions it belongs to; returns
                 the microseconds of its work that were endpointing, the others are decoding.
@@ -66,7 +67,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             on_broken: called with the reason when the engine fails every time; should end the process.
             board: shared with the server's other processes.
         """
-        engine.allocate(limits.max_streams + 1)
+        engine.allocate(limits.max_streams + len(engine.lanes))
         self.counters = Counters(slots=limits.max_streams)
         self._engine = engine
         self._digest = digest
@@ -81,9 +82,15 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self.pace = self._gate.pace
         self._streams = Admission(open_session, limits, self._gate, self.counters, self._journal)
         self._inbox: deque[tuple[Sequence[Request[PayloadT, ResultT]], Callable[[], None]]] = deque()
+        self._unstepped: list[Callable[[], None]] = []
+        self._done: deque[Step[PayloadT, ResultT]] = deque()
+        self._under_way = 0
+        self._most = -(-limits.max_batch // len(engine.lanes))
+        self._lanes: Lanes[PayloadT, ResultT] = Lanes(
+            engine.lanes, self._most, engine.spec.chunk_samples, limits.max_streams, self._hear
+        )
         self._unread: deque[tuple[int, StreamError]] = deque()
         self._ready: Turns[Stream[PayloadT, ResultT]] = Turns()
-        self._signal = np.zeros((limits.max_batch, engine.spec.chunk_samples), np.int16)
         self._wake = threading.Condition()
         self._stopping = False
         self._next_tick = 0.0
@@ -91,7 +98,8 @@ class StreamLoop(Generic[PayloadT, ResultT]):
 
     def start(self) -> None:
         """Begin to work. Warms the engine up first, so that the first caller does not pay for it, and measures it."""
-        self.pace.learn(measure_alone(self._engine, self._signal[: self._limits.max_streams]))
+        rows = min(self._limits.max_batch, self._limits.max_streams)
+        self.pace.learn(measure_alone(self._engine, np.zeros((rows, self._engine.spec.chunk_samples), np.int16)))
         self._thread.start()
 
     def submit(
@@ -118,12 +126,19 @@ class StreamLoop(Generic[PayloadT, ResultT]):
             self._stopping = True
             self._wake.notify()
         self._thread.join()
+        self._lanes.stop()
+
+    def _hear(self, step: Step[PayloadT, ResultT]) -> None:
+        """A step is over; called on whatever thread ran it."""
+        with self._wake:
+            self._done.append(step)
+            self._wake.notify()
 
     def _run(self) -> None:
         while True:
             with self._wake:
-                if not self._inbox and not self._ready:
-                    if self._stopping:
+                if not (self._inbox or self._done or (self._ready and self._lanes.idle)):
+                    if self._stopping and not self._under_way:
                         return
                     self._wake.wait(TICK_S)
                 arrived, self._inbox = self._inbox, deque()
@@ -132,12 +147,17 @@ class StreamLoop(Generic[PayloadT, ResultT]):
                 with span("unpack"):
                     for request in running_first([request for requests, _ in arrived for request in requests]):
                         self._accept(request)
-            if self._ready:
-                self._step()
-            for _, stepped in arrived:
-                stepped()
+                self._unstepped += [stepped for _, stepped in arrived]
+            for idle in range(self._lanes.idle, 0, -1):  # they first, so that they work while answers are made
+                if self._ready:
+                    self._begin(idle)
+            while self._done:
+                self._finish(self._done.popleft())
+            if not self._ready:
+                self._tell_stepped(self._unstepped)
             now = perf_counter()
-            self.counters.busy_s += now - begin
+            if not self._lanes.beside:
+                self.counters.busy_s += now - begin
             if now >= self._next_tick:
                 self._next_tick = now + TICK_S
                 try:
@@ -178,48 +198,60 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         else:
             self._complete(stream)
 
-    def _step(self) -> None:
-        """Run one batch: the next chunk of each of the streams whose turn it is."""
+    def _begin(self, idle: int) -> None:
+        """Start a batch, the next chunk of each of the streams whose turn it is, on one of so many idle lanes."""
         most_mixed = MIXED_SHARE * self._chunk_seconds
-        batch = self._ready.take(self._limits.max_batch, lambda: self.pace.chunks_within(most_mixed))
-        waiting = len(self._ready)
+        batch = self._ready.take(self._most, lambda: self.pace.chunks_within(most_mixed) // len(self._lanes), idle)
+        unstepped, self._unstepped = self._unstepped, []
         begin = perf_counter()
-        signal = self._signal[: len(batch)]
-        for row, stream in enumerate(batch):
-            signal[row] = stream.session.take_chunk()
+        for stream in batch:
             stream.stages[BATCH_WAIT] = (begin - stream.ready_since) * 1e6
             if stream.asked_at is not None:  # later chunks of a long request wait for their turn, not for us
                 self._gate.headroom.observe(begin, begin - stream.asked_at)
-        slots = np.array([stream.slot for stream in batch], np.int32)
-        fresh = np.array([stream.fresh for stream in batch], np.bool_)
-        gathered = perf_counter()
+        self._under_way += 1
+        self._lanes.start(Step(batch, len(self._ready), unstepped, begin))
+
+    def _finish(self, step: Step[PayloadT, ResultT]) -> None:
+        """Decode and answer a batch that has been through the network."""
+        self._under_way -= 1
+        if self._lanes.beside:
+            self.counters.busy_s += (step.ended - step.begun) / len(self._lanes)
         try:
-            with span("step"):
-                logprobs = self._engine.step(signal, slots, fresh)
+            if step.logprobs is None:
+                raise step.error or EngineError("a step without an end")
             stepped = perf_counter()
-            endpointing = self._digest([stream.session for stream in batch], logprobs)
+            endpointing = self._digest([stream.session for stream in step.batch], step.logprobs)
         except Exception as error:  # whatever it was, these streams' state is lost, and only theirs
-            self._fail_batch(batch, error)
-            return
-        self._failed_in_a_row = 0
+            self._fail_batch(step.batch, error)
+        else:
+            self._failed_in_a_row = 0
+            self._answer(step, stepped, endpointing)
+        self._tell_stepped(step.stepped)
+
+    def _answer(self, step: Step[PayloadT, ResultT], stepped: float, endpointing: float) -> None:
+        """Answer a decoded batch and record its times."""
         done = perf_counter()
         self.counters.batches += 1
-        self.counters.chunks += len(batch)
-        copied_in, network, copied_out = self._engine.timing
-        decoding = (done - stepped) * 1e6 - endpointing
-        shared = (copied_in + (gathered - begin) * 1e6, network, copied_out, endpointing, decoding)
+        self.counters.chunks += len(step.batch)
+        shared = (*step.stages(stepped), endpointing, (done - stepped) * 1e6 - endpointing)
         with span("pack"):
             ended = done
-            for stream in batch:
+            for stream in step.batch:
                 try:
                     ended = self._finish_chunk(stream, shared, done, ended)
                 except Exception as error:  # noqa: PERF203 - a defect in one session is that stream's alone
                     self._fail(stream, StreamError(Code.INTERNAL, f"the stream failed: {error!r:.200}"), repr(error))
-        self.pace.observe(done, len(batch), ended - begin)
-        if done - begin > self._chunk_seconds:
-            self._streams.batch_was_late(done, batch, done - begin)
+        self.pace.observe(done, len(step.batch) * len(self._lanes), ended - step.begun)
+        if done - step.begun > self._chunk_seconds:
+            self._streams.batch_was_late(done, step.batch, done - step.begun)
         if self._profile:
-            self._profile.batch(begin, ended, len(batch), waiting, len(self._streams))
+            self._profile.batch(step.begun, ended, len(step.batch), step.waiting, len(self._streams))
+
+    @staticmethod
+    def _tell_stepped(those: list[Callable[[], None]]) -> None:
+        for stepped in those:
+            stepped()
+        those.clear()
 
     def _finish_chunk(
         self, stream: Stream[PayloadT, ResultT], shared: Sequence[float], done: float, begin: float

@@ -32,22 +32,24 @@ class Turns(Generic[StreamT]):
         """Queue a stream behind those of its kind."""
         (self._due if due else self._patient).append(stream)
 
-    def take(self, most: int, most_mixed: Callable[[], int]) -> list[StreamT]:
+    def take(self, most: int, most_mixed: Callable[[], int], parts: int = 1) -> list[StreamT]:
         """Take the streams of the next batch; all have different slots.
 
         Args:
             most: size of a full batch.
             most_mixed: size that a batch with running calls may be filled up to, so that they do not wait for others.
+            parts: so many batches can begin now: take a part of those who are here, the others will take theirs.
         """
+        due, waiting = (-(-len(queue) // parts) for queue in (self._due, self._patient))
         patient = 0
         if self._patient:
             patient = max(1, most // RESERVED)
             if not self._due:
                 patient = most
-        batch = self._pop(self._due, most - min(patient, len(self._patient)), set())
+        batch = self._pop(self._due, min(due, most - min(patient, len(self._patient))), set())
         if self._patient:
             limit = most if not batch else min(most, max(most_mixed(), len(batch) + patient))
-            batch += self._pop(self._patient, limit - len(batch), {stream.slot for stream in batch})
+            batch += self._pop(self._patient, min(waiting, limit - len(batch)), {stream.slot for stream in batch})
         return batch
 
     @staticmethod

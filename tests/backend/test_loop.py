@@ -57,9 +57,9 @@ class RecordingSession:
 
 
 class Harness:
-    def __init__(self, spec, max_streams=8, max_batch=4, idle_timeout_s=30.0, **limits):
+    def __init__(self, spec, max_streams=8, max_batch=4, idle_timeout_s=30.0, lanes=1, **limits):
         self.broken = []
-        self.engine = ToyEngine(spec)
+        self.engine = ToyEngine(spec, lanes)
         self.loop = StreamLoop(
             self.engine,
             lambda parameters, stream_id: RecordingSession(spec.chunk_samples),
@@ -121,11 +121,11 @@ def alone(spec, samples: np.ndarray) -> np.ndarray:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 10**6))
-def test_any_interleaving_leaves_every_stream_what_it_is_alone(spec, seed):
+@given(seed=st.integers(0, 10**6), lanes=st.integers(1, 3))
+def test_any_interleaving_leaves_every_stream_what_it_is_alone(spec, seed, lanes):
     """More streams than slots pass through, with random sizes, neighbours, refusals and slot reuse."""
     rng = random.Random(seed)
-    harness = Harness(spec, max_streams=5, max_batch=rng.choice([1, 2, 5]))
+    harness = Harness(spec, max_streams=5, max_batch=rng.choice([1, 2, 5]), lanes=lanes)
     audio = {
         i: np.random.default_rng(seed + i).integers(-9000, 9000, rng.randrange(1, 9000)).astype(np.int16)
         for i in range(1, 25)

@@ -18,9 +18,9 @@ pytestmark = pytest.mark.unit
 
 
 class ProfiledHarness(Harness):
-    def __init__(self, spec, folder, max_streams=8, max_batch=4):
+    def __init__(self, spec, folder, max_streams=8, max_batch=4, lanes=1):
         self.lines = []
-        self.engine = ToyEngine(spec)
+        self.engine = ToyEngine(spec, lanes)
         self.profile = Profile(max_streams, spec.chunk_seconds, DumpTo(folder, "toy", self.lines.append))
         self.loop = StreamLoop(
             self.engine,

@@ -8,11 +8,15 @@ from tritone_backend.errors import EngineError
 
 
 class ToyEngine:
-    """State is a decaying sum of the signal; the answer is a soft-max over a fixed projection of it."""
+    """State is a decaying sum of the signal; the answer is a soft-max over a fixed projection of it.
+
+    With more lanes than one, each takes batches of its own; the gate of a lane holds it up.
+    """
 
     name = "toy"
 
-    def __init__(self, spec):
+    def __init__(self, spec, lanes=1):
+        self.lanes = (self,) if lanes == 1 else tuple(ToyLane(self) for _ in range(lanes))
         self.spec = spec
         self.timing = EngineTiming(0.0, 0.0, 0.0)
         rng = np.random.default_rng(3)
@@ -45,3 +49,17 @@ class ToyEngine:
         scores = (state @ self._projection).reshape(len(slots), self.spec.frames_per_chunk, self.spec.classes)
         scores -= scores.max(axis=-1, keepdims=True)
         return (scores - np.log(np.exp(scores).sum(axis=-1, keepdims=True))).astype(np.float32)
+
+
+class ToyLane:
+    """One of several ways through a toy engine."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.timing = EngineTiming(0.0, 0.0, 0.0)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def step(self, signal, slots, fresh):
+        self.gate.wait(10)
+        return self.engine.step(signal, slots, fresh)

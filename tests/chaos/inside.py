@@ -29,6 +29,8 @@ from tritone_backend.transcriber import Transcriber
 from tritone_client import InferReply, InferRequest
 from tritone_client._errors import TritoneError, from_status
 
+from tests.chaos.obedient import ObedientLane
+
 sys.modules.setdefault("triton_python_backend_utils", types.ModuleType("triton_python_backend_utils"))
 from tritone_backend.triton import asr  # noqa: E402 - needs the module above
 
@@ -40,30 +42,29 @@ STATUS |= {Code.DUPLICATE_START: "ALREADY_EXISTS", Code.INTERNAL: "INTERNAL"}
 
 
 class FaultyEngine:
-    """A real engine that fails or dawdles when it is told to, and poisons what it must not read again."""
+    """A real engine of two lanes that fail or dawdle when they are told to."""
 
     def __init__(self, number: int) -> None:
-        self._engine, _ = create_engine("onnxruntime", find_model("default"), threads=1)
+        self._engine, _ = create_engine("onnxruntime", find_model("default"), threads=2)
         self.spec, self.name = self._engine.spec, f"faulty {number}"
+        self.step, self.allocate = self._engine.step, self._engine.allocate
+        self.lanes = tuple(ObedientLane(lane, self._obey) for lane in self._engine.lanes)
         self.fail = 0
         self.stall_s = 0.0
         self.error: Exception = EngineError("told to fail")
+        self._turn = threading.Lock()
 
     @property
     def timing(self):
         return self._engine.timing
 
-    def allocate(self, slots: int) -> None:
-        self._engine.allocate(slots)
-
-    def step(self, signal, slots, fresh):
-        if self.stall_s:
+    def _obey(self) -> None:
+        with self._turn:
             pause, self.stall_s = self.stall_s, 0.0
-            time.sleep(pause)
-        if self.fail > 0:
-            self.fail -= 1
-            raise self.error
-        return self._engine.step(signal, slots, fresh)
+            if self.fail > 0:
+                self.fail -= 1
+                raise self.error
+        time.sleep(pause)
 
 
 @lru_cache

@@ -6,6 +6,7 @@ The service knows nothing of it: the tests' model repository swaps the engine, s
 from __future__ import annotations
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -24,39 +25,56 @@ from tritone_backend.triton.asr import AsrModel as TritonPythonModel
 
 
 class ObedientEngine:
-    """An engine that looks for a command before every step: ``fail N``, ``oom N`` or ``stall SECONDS``."""
+    """An engine whose lanes look for a command before every step: ``fail N``, ``oom N`` or ``stall SECONDS``."""
 
     def __init__(self, engine, command: str) -> None:
         self._engine = engine
         self._command = command
         self._fail = 0
         self._error: Exception = RuntimeError("told to fail")
-        self.spec, self.name = engine.spec, engine.name
+        self._turn = threading.Lock()
+        self.spec, self.name, self.step, self.allocate = engine.spec, engine.name, engine.step, engine.allocate
+        self.lanes = tuple(ObedientLane(lane, self.obey) for lane in engine.lanes)
 
     @property
     def timing(self):
         return self._engine.timing
 
-    def allocate(self, slots: int) -> None:
-        self._engine.allocate(slots)
+    def obey(self) -> None:
+        """Do what was last ordered, from any lane."""
+        pause = 0.0
+        with self._turn:
+            if os.path.exists(self._command):  # noqa: PTH110 - cheaper, and it is asked every step
+                pause = self._read()
+            if self._fail > 0:
+                self._fail -= 1
+                raise self._error
+        time.sleep(pause)
 
-    def step(self, signal, slots, fresh):
-        if os.path.exists(self._command):  # noqa: PTH110 - cheaper, and it is asked every step
-            self._obey()
-        if self._fail > 0:
-            self._fail -= 1
-            raise self._error
-        return self._engine.step(signal, slots, fresh)
-
-    def _obey(self) -> None:
+    def _read(self) -> float:
         path = Path(self._command)
         word, value = path.read_text().split()
         path.unlink()
         if word == "stall":
-            time.sleep(float(value))
-        else:
-            self._fail = int(value)
-            self._error = MemoryError("CUDA out of memory") if word == "oom" else RuntimeError("told to fail")
+            return float(value)
+        self._fail = int(value)
+        self._error = MemoryError("CUDA out of memory") if word == "oom" else RuntimeError("told to fail")
+        return 0.0
+
+
+class ObedientLane:
+    """A lane that asks before every step."""
+
+    def __init__(self, lane, obey) -> None:
+        self._lane, self._obey = lane, obey
+
+    @property
+    def timing(self):
+        return self._lane.timing
+
+    def step(self, signal, slots, fresh):
+        self._obey()
+        return self._lane.step(signal, slots, fresh)
 
 
 def order(command: Path, text: str) -> None:

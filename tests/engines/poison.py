@@ -15,7 +15,7 @@ def poison(engine: Any, slots: Iterable[int]) -> None:
     if not chosen:
         return
     if engine.name == "onnxruntime":
-        engine._pool[chosen] = np.nan
+        engine.lanes[0].pool[chosen] = np.nan
         return
     import torch
 

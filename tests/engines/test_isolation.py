@@ -117,8 +117,9 @@ def test_a_step_that_fails_changes_no_state(cpu, monkeypatch):
     slots = np.arange(2, dtype=np.int32)
     cpu.engine.step(cpu.audio[:2, 0], slots, np.ones(2, bool))
     with monkeypatch.context() as broken:
-        broken.setattr(cpu.engine, "_run", lambda *_: 1 / 0)
-        with pytest.raises(EngineError, match="failed on a batch of 2"):
+        for lane in cpu.engine.lanes:
+            broken.setattr(lane, "_session", None)
+        with pytest.raises(EngineError, match="failed on a batch of 1"):
             cpu.engine.step(cpu.audio[:2, 1], slots, np.zeros(2, bool))
     rows = cpu.engine.step(cpu.audio[:2, 1], slots, np.zeros(2, bool))
     for stream in range(2):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,22 +19,13 @@ class EngineTiming(NamedTuple):
     copy_out: float
 
 
-class Engine(Protocol):
-    """Runs batches of chunks through the network; the recurrent state never leaves it.
+class Lane(Protocol):
+    """What advances streams through the network. One thread at a time calls it.
 
-    One thread calls an engine. The result for a stream does not depend on its neighbours in the batch.
+    The result for a stream does not depend on its neighbours in the batch.
     """
 
-    spec: AcousticSpec
-    name: str
     timing: EngineTiming
-
-    def allocate(self, slots: int) -> None:
-        """Make room for the state of ``slots`` streams.
-
-        Raises:
-            EngineError: there is not that much memory; the message says how many slots would fit.
-        """
 
     def step(
         self,
@@ -53,4 +45,26 @@ class Engine(Protocol):
 
         Raises:
             EngineError: the step failed; the state of its streams is lost.
+        """
+
+
+class Engine(Lane, Protocol):
+    """Runs batches of chunks through the network; the recurrent state never leaves it.
+
+    Its own ``step`` puts all it has into one batch. Its lanes may instead step at the same time, each on a thread of
+    its own, with different streams; never beside the engine's own ``step``.
+    """
+
+    spec: AcousticSpec
+    name: str
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """What can step at the same time, as many as ever: the engine itself where that is one."""
+
+    def allocate(self, slots: int) -> None:
+        """Make room for the state of ``slots`` streams.
+
+        Raises:
+            EngineError: there is not that much memory; the message says how many slots would fit.
         """

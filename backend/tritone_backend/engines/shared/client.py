@@ -18,7 +18,7 @@ from time import perf_counter_ns
 import numpy as np
 from numpy.typing import NDArray
 
-from tritone_backend.engines.base import EngineTiming
+from tritone_backend.engines.base import EngineTiming, Lane
 from tritone_backend.engines.shared.area import DONE, RING, Area
 from tritone_backend.errors import EngineError
 from tritone_backend.spec import AcousticSpec
@@ -48,6 +48,11 @@ class SharedEngine:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._area: Area | None = None
         self._first = 0
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """See :class:`Engine`: the engine process steps for all."""
+        return (self,)
 
     def allocate(self, slots: int) -> None:
         """Join the engine process and wait until it is ready; see :class:`Engine`."""

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tritone_backend.engines.base import EngineTiming
+from tritone_backend.engines.base import EngineTiming, Lane
 from tritone_backend.engines.gpu import find_gpu, require_driver
 from tritone_backend.engines.memory import Budget
 from tritone_backend.engines.torch_gpu.architecture import Architecture
@@ -100,6 +100,11 @@ class TorchEngine:
         except KeyError as error:
             raise ModelError(f"the weights of {spec.name} lack {error}: export the model anew") from None
         self._runner: Runner | None = None
+
+    @property
+    def lanes(self) -> Sequence[Lane]:
+        """See :class:`Engine`: a GPU is one."""
+        return (self,)
 
     def allocate(self, slots: int) -> None:
         """See :class:`Engine`. Compiles kernels and captures the graphs as well: they hold the pool's addresses."""
