@@ -34,6 +34,7 @@ class AcousticSpec:
         blank: index of the CTC blank.
         time_bias_seconds: how much later than the sound the network emits its label, on average.
         state_size: values of one stream's recurrent state.
+        int8: whether its words were measured with 8-bit products too and are as good, so that these may be chosen.
     """
 
     name: str
@@ -47,6 +48,7 @@ class AcousticSpec:
     blank: int
     time_bias_seconds: float
     state_size: int
+    int8: bool = False
 
     @property
     def classes(self) -> int:
@@ -93,6 +95,7 @@ class AcousticSpec:
             blank=_entry(table, description, "output.blank", int),
             time_bias_seconds=float(_entry(table, description, "output.time_bias_seconds", (int, float))),
             state_size=_entry(table, description, "state.size", int),
+            int8=_flag(table, description, "precision", "int8"),
         )
         spec._check(description)
         return spec
@@ -130,4 +133,13 @@ def _entry(table: dict[str, Any], source: Path, path: str, kind: type | tuple[ty
         value = value[key]
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ModelError(f"{source}: {path} has the wrong type ({type(value).__name__})")
+    return value
+
+
+def _flag(table: dict[str, Any], source: Path, title: str, key: str) -> bool:
+    """Return the entry ``title.key``, False where there is none, or say that it is neither true nor false."""
+    section = table.get(title, {})
+    value = section.get(key, False) if isinstance(section, dict) else None
+    if not isinstance(value, bool):
+        raise ModelError(f"{source}: {title}.{key} must be true or false")
     return value

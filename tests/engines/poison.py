@@ -14,7 +14,7 @@ def poison(engine: Any, slots: Iterable[int]) -> None:
     chosen = list(slots)
     if not chosen:
         return
-    if engine.name == "onnxruntime":
+    if engine.name.startswith("onnxruntime"):
         engine.lanes[0].pool[chosen] = np.nan
         return
     import torch

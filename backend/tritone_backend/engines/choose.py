@@ -9,8 +9,8 @@ from tritone_backend.engines.base import Engine
 from tritone_backend.errors import BackendError, EngineError
 from tritone_backend.spec import AcousticSpec
 
-ENGINES = ("auto", "onnxruntime", "tensorrt", "torch")
-MAX_BATCH = {"onnxruntime": 32, "tensorrt": 256, "torch": 256}
+ENGINES = ("auto", "onnxruntime", "onnxruntime-int8", "tensorrt", "torch")
+MAX_BATCH = {"onnxruntime": 32, "onnxruntime-int8": 32, "tensorrt": 256, "torch": 256}
 """Streams in one network step unless somebody chooses; more would only make each other wait."""
 _GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 """Device files of an NVIDIA driver, on Linux and on Windows' Linux: a look costs less than loading PyTorch."""
@@ -38,6 +38,8 @@ def create_engine(name: str, model: Path, *, threads: int, max_batch: int = 0, s
     spec = AcousticSpec.load(model)
     if name == "onnxruntime":
         return _onnxruntime(spec, threads), "onnxruntime (asked for)"
+    if name == "onnxruntime-int8":
+        return _onnxruntime(spec, threads, int8=True), "onnxruntime-int8 (asked for)"
     if name == "torch":
         return _torch(spec, max_batch, spin), "torch (asked for)"
     if name == "tensorrt":
@@ -53,15 +55,31 @@ def create_engine(name: str, model: Path, *, threads: int, max_batch: int = 0, s
             why = f"the torch engine does not work here: {error.user_message}"
         else:
             return engine, f"torch (fastest on {gpu})"
+    return _fastest_on_cpu(spec, threads, why)
+
+
+def _fastest_on_cpu(spec: AcousticSpec, threads: int, why: str) -> tuple[Engine, str]:
+    """8 bits where the model is as good with them and the processor made for them; not without the onnx package."""
+    if spec.int8:
+        try:
+            from tritone_backend.engines.eight_bits import pays_here
+
+            if pays_here():
+                return _onnxruntime(spec, threads, int8=True), f"onnxruntime-int8 ({why}; 8 bits are fast here)"
+        except BackendError as error:
+            why += f"; {error.user_message}"
     return _onnxruntime(spec, threads), f"onnxruntime ({why})"
 
 
-def _onnxruntime(spec: AcousticSpec, threads: int) -> Engine:
+def _onnxruntime(spec: AcousticSpec, threads: int, *, int8: bool = False) -> Engine:
     try:
+        from tritone_backend.engines.eight_bits import eight_bit_graph
         from tritone_backend.engines.onnxruntime import OnnxRuntimeEngine
     except ModuleNotFoundError as error:
         raise EngineError(f"the onnxruntime engine needs {error.name}: pip install 'tritone[onnxruntime]'") from None
-    return OnnxRuntimeEngine(spec, threads=threads)
+    if not int8:
+        return OnnxRuntimeEngine(spec, threads=threads)
+    return OnnxRuntimeEngine(spec, threads=threads, graph=eight_bit_graph(spec), name="onnxruntime-int8")
 
 
 def _torch(spec: AcousticSpec, max_batch: int, spin: bool) -> Engine:

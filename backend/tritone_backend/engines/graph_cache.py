@@ -20,7 +20,7 @@ def optimised_graph(model: Path, options: ort.SessionOptions) -> ort.InferenceSe
     A cache that cannot be written is not an error: the graph is then optimised at every start.
     """
     content = hashlib.sha256(model.read_bytes())
-    content.update(f"{ort.__version__} {platform.machine()} {_processor()}".encode())
+    content.update(f"{ort.__version__} {platform.machine()} {processor()}".encode())
     cached = cache_directory() / f"{model.stem}-{content.hexdigest()[:20]}.ort.onnx"
     providers = ["CPUExecutionProvider"]
     if cached.is_file():
@@ -44,8 +44,8 @@ def optimised_graph(model: Path, options: ort.SessionOptions) -> ort.InferenceSe
         draft.unlink(missing_ok=True)
 
 
-def _processor() -> str:
-    """The processor's flags, which decide the layout that is fastest."""
+def processor() -> str:
+    """The processor's flags, which decide which layout and which numbers are fastest."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import pairwise
+from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
@@ -25,19 +26,22 @@ _STATE_TYPES: dict[str, type[np.floating[Any]]] = {"tensor(float16)": np.float16
 class OnnxRuntimeEngine:
     """Engine for any ``model.onnx`` with the public T-one contract, on the CPU."""
 
-    name = "onnxruntime"
-
-    def __init__(self, spec: AcousticSpec, *, threads: int = 0) -> None:
+    def __init__(
+        self, spec: AcousticSpec, *, threads: int = 0, graph: Path | None = None, name: str = "onnxruntime"
+    ) -> None:
         """Load the graph.
 
         Args:
             spec: the model.
+            graph: runs in place of the model's own.
+            name: of the engine, with that graph.
             threads: how many there are for steps; 0 takes every core this process may use.
 
         Raises:
             ModelError: the graph cannot be read or is not the one ``model.toml`` describes.
         """
-        self.spec = spec
+        self.spec, self.name = spec, name
+        self._graph = graph or spec.onnx
         self.timing = EngineTiming(0.0, 0.0, 0.0)
         self._threads = threads or len(os.sched_getaffinity(0))
         options = ort.SessionOptions()
@@ -48,9 +52,9 @@ class OnnxRuntimeEngine:
         self._helpers = ThreadPoolExecutor(max(1, self._threads - 1), thread_name_prefix="network")
         options.log_severity_level = 3
         try:
-            self._session = optimised_graph(spec.onnx, options)
+            self._session = optimised_graph(self._graph, options)
         except Exception as error:  # ONNX Runtime raises a class of its own per kind of broken file
-            raise ModelError(f"{spec.onnx} is not a graph that ONNX Runtime can load: {_first_line(error)}") from None
+            raise ModelError(f"{self._graph} is not a graph that ONNX Runtime can load: {_first_line(error)}") from None
         self._state_type = self._check_graph()
         self._lanes = [_Lane(self._session) for _ in range(self._threads)]
 
@@ -104,15 +108,15 @@ class OnnxRuntimeEngine:
         }
         for name, (nodes, shape) in expected.items():
             if name not in nodes:
-                raise ModelError(f"{spec.onnx} has no tensor {name!r}: it is not a graph with T-one's contract")
+                raise ModelError(f"{self._graph} has no tensor {name!r}: it is not a graph with T-one's contract")
             actual = list(nodes[name].shape[1:])
             if any(isinstance(size, int) and size != want for size, want in zip(actual, shape, strict=False)):
                 raise ModelError(
-                    f"{spec.onnx}: {name} is {actual}, yet model.toml says {shape}: they do not belong together"
+                    f"{self._graph}: {name} is {actual}, yet model.toml says {shape}: they do not belong together"
                 )
         kind = _STATE_TYPES.get(inputs["state"].type)
         if kind is None:
-            raise ModelError(f"{spec.onnx}: the state has type {inputs['state'].type}, not float16 or float32")
+            raise ModelError(f"{self._graph}: the state has type {inputs['state'].type}, not float16 or float32")
         return kind
 
 

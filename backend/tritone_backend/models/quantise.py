@@ -29,6 +29,9 @@ from tritone_backend.models.rounding import (
     unit_step,
 )
 
+RECIPE = 1
+"""Goes up when the same graph would become another one."""
+
 
 @dataclass(frozen=True)
 class Quantised:
@@ -62,7 +65,7 @@ def quantise_graph(source: Path, target: Path, signal: NDArray[np.int32]) -> Qua
     try:
         import onnx
     except ModuleNotFoundError:
-        raise ModelError("building an 8-bit graph needs the onnx package: pip install 'tritone[export]'") from None
+        raise ModelError("building an 8-bit graph needs the onnx package: pip install 'tritone[onnxruntime]'") from None
     try:
         model = onnx.load(source)
     except Exception as error:  # protobuf's exceptions share no public base
