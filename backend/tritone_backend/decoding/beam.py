@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tritone_backend.decoding.condense import Condenser
 from tritone_backend.decoding.language import LanguageModel
+from tritone_backend.decoding.path_words import PathWords
 from tritone_backend.decoding.rescue import LOST_LETTERS, gap
 from tritone_backend.decoding.settings import BeamSettings
 from tritone_backend.decoding.words import DecodedWord, Token, collapse, split_words
@@ -59,6 +60,7 @@ class BeamDecoder:
         self._rows: list[NDArray[np.float32]] = []
         self._frames: list[int] = []
         self._settled: list[Token] = []
+        self._shown: PathWords | None = None  # of the words shown, since rows were last settled
         self._begun = False  # the row before a phrase's first one is there
 
     def push(self, logprobs: NDArray[np.float32], frame: int) -> None:
@@ -72,12 +74,12 @@ class BeamDecoder:
 
     def words(self) -> list[DecodedWord]:
         """The open phrase's words so far, without the one that is being spoken."""
-        # The best path as far as its last unit; a word is complete once the space of the next one is there.
-        found = self._read(self._search.get_best_hypothesis(0).tokens) if self._rows else []
-        tokens = self._settled + found
-        while tokens and tokens[-1].character != " ":
-            tokens.pop()
-        return split_words(tokens)
+        # The best path as far as its last unit; a word is complete once the space of the next one is there. The path's
+        # first entry stands before the first row.
+        path = self._search.get_best_hypothesis(0).tokens[1:] if self._rows else []
+        if self._shown is None:
+            self._shown = PathWords(self._spec, self._settled)
+        return self._shown.read(path, self._rows, self._frames)
 
     def finish(self) -> list[DecodedWord]:
         """End the phrase: all its words. The next push begins another one."""
@@ -91,7 +93,7 @@ class BeamDecoder:
             self._rescue(ends=True)
         words = split_words(self._settled)
         self._open = self._begun = False
-        self._rows, self._frames, self._settled = [], [], []
+        self._rows, self._frames, self._settled, self._shown = [], [], [], None
         self._search.decode_begin()  # lets go of the phrase's hypotheses
         return words
 
@@ -125,12 +127,13 @@ class BeamDecoder:
 
     def _settle(self) -> None:
         """Fix the oldest part of a long phrase and forget its hypotheses."""
+        self._shown = None
         self._rescue(ends=False)
         tokens = self._search.get_best_hypothesis(LOOK_BACK).tokens
         done = len(tokens) - 1
         if done < 1:
             return
-        self._settled += self._read(tokens)
+        self._settled += collapse(self._spec, self._rows, self._frames, tokens[1:])
         self._search.prune(LOOK_BACK)
         del self._rows[:done], self._frames[:done]
 
@@ -171,7 +174,3 @@ class BeamDecoder:
         tokens = best.tokens[1 : len(self._rows) + 1]
         last = max((row for row, word in enumerate(best.words) if word >= 0), default=0)
         return tokens, any(token != self._spec.blank for token in best.tokens[last + 1 : len(self._rows) + 1])
-
-    def _read(self, classes: list[int]) -> list[Token]:
-        """Letters and spaces of a path; its first entry stands before the first row."""
-        return collapse(self._spec, self._rows, self._frames, classes[1:])
