@@ -30,7 +30,7 @@ class Counters:
         late_partials: answers without final that had to go without the search's newest words.
         degraded: phrases that stayed greedy, by reason. All reasons are there from the start: search threads count
             while others copy.
-        busy_s: seconds that the loop worked.
+        busy_s: seconds that the loop worked; where lanes work beside it, that these did on average.
     """
 
     slots: int = 0
