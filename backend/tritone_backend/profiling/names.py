@@ -122,7 +122,9 @@ DEGRADED = Metric(
     "reason",
     DEGRADATIONS,
 )
-BUSY = Metric("tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked, or its lanes on average")
+BUSY = Metric(
+    "tritone_busy_seconds_total", Kind.COUNTER, "seconds", "Time that the batch loop worked, or its lanes on average"
+)
 CHUNK_SECONDS = Metric(
     "tritone_chunk_seconds",
     Kind.HISTOGRAM,
