@@ -15,7 +15,7 @@ from tritone_backend.admission import Admission, Limits
 from tritone_backend.board import Board
 from tritone_backend.counters import Counters
 from tritone_backend.engines import Engine
-from tritone_backend.errors import Code, EngineError, StreamError
+from tritone_backend.errors import Code, StreamError
 from tritone_backend.gate import Gate
 from tritone_backend.lanes import Lanes, Step
 from tritone_backend.pace import measure_alone
@@ -32,6 +32,10 @@ MOST_FAILED_BATCHES = 5
 """After so many in a row the engine is taken for broken: only a new process can help."""
 MIXED_SHARE = 0.125
 """Share of a chunk that a batch with running calls may take when it is filled up with what could wait."""
+
+
+LEAST_BATCH = 8
+"""Streams that a lane may take at once however many lanes there are: fewer cost much more each."""
 
 
 class StreamLoop(Generic[PayloadT, ResultT]):
@@ -85,7 +89,7 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         self._unstepped: list[Callable[[], None]] = []
         self._done: deque[Step[PayloadT, ResultT]] = deque()
         self._under_way = 0
-        self._most = -(-limits.max_batch // len(engine.lanes))
+        self._most = min(limits.max_batch, max(LEAST_BATCH, -(-limits.max_batch // len(engine.lanes))))
         self._lanes: Lanes[PayloadT, ResultT] = Lanes(
             engine.lanes, self._most, engine.spec.chunk_samples, limits.max_streams, self._hear
         )
@@ -217,8 +221,9 @@ class StreamLoop(Generic[PayloadT, ResultT]):
         if self._lanes.beside:
             self.counters.busy_s += (step.ended - step.begun) / len(self._lanes)
         try:
-            if step.logprobs is None:
-                raise step.error or EngineError("a step without an end")
+            if step.error is not None:
+                raise step.error
+            assert step.logprobs is not None
             stepped = perf_counter()
             endpointing = self._digest([stream.session for stream in step.batch], step.logprobs)
         except Exception as error:  # whatever it was, these streams' state is lost, and only theirs

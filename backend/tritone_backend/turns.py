@@ -24,6 +24,7 @@ class Turns(Generic[StreamT]):
     def __init__(self) -> None:
         self._due: deque[StreamT] = deque()
         self._patient: deque[StreamT] = deque()
+        self._owed = 0.0  # places to those who can wait
 
     def __len__(self) -> int:
         return len(self._due) + len(self._patient)
@@ -43,13 +44,14 @@ class Turns(Generic[StreamT]):
         due, waiting = (-(-len(queue) // parts) for queue in (self._due, self._patient))
         patient = 0
         if self._patient:
-            patient = max(1, most // RESERVED)
-            if not self._due:
-                patient = most
+            self._owed = min(self._owed, 1.0) + most / RESERVED
+            patient = int(self._owed) if self._due else most
         batch = self._pop(self._due, min(due, most - min(patient, len(self._patient))), set())
         if self._patient:
             limit = most if not batch else min(most, max(most_mixed(), len(batch) + patient))
-            batch += self._pop(self._patient, min(waiting, limit - len(batch)), {stream.slot for stream in batch})
+            those = self._pop(self._patient, min(waiting, limit - len(batch)), {stream.slot for stream in batch})
+            self._owed = max(0.0, self._owed - len(those))
+            batch += those
         return batch
 
     @staticmethod

@@ -14,6 +14,13 @@ pytestmark = pytest.mark.unit
 CHUNK = np.arange(2400, dtype=np.int16)
 
 
+class Waiting:
+    """As much of a stream as `Turns` looks at."""
+
+    def __init__(self, slot):
+        self.slot = slot
+
+
 @pytest.fixture
 def harness(spec):
     made = []
@@ -145,12 +152,19 @@ def test_ways_between_threads_are_in_the_stage_times(spec, tmp_path):
     assert one.loop.counters.busy_s > 0
 
 
+@pytest.mark.parametrize("most", [1, 2, 3, 8])
+def test_those_who_can_wait_get_one_place_in_four_however_small_a_batch_is(most):
+    turns = Turns()
+    for slot in range(200):
+        turns.add(Waiting(slot), due=slot % 2 == 0)
+    taken = []
+    while len(taken) < 96:
+        taken += turns.take(most, lambda: 1)
+    assert sum(stream.slot % 2 for stream in taken) == 24
+
+
 @pytest.mark.parametrize("due", [True, False])
 def test_a_part_leaves_the_others_theirs(due):
-    class Waiting:
-        def __init__(self, slot):
-            self.slot = slot
-
     turns = Turns()
     for slot in range(5):
         turns.add(Waiting(slot), due=due)

@@ -62,10 +62,12 @@ def _fastest_on_cpu(spec: AcousticSpec, threads: int, why: str) -> tuple[Engine,
     """8 bits where the model is as good with them and the processor made for them; not without the onnx package."""
     if spec.int8:
         try:
-            from tritone_backend.engines.eight_bits import pays_here
+            from tritone_backend.engines.int8_graph import pays_here
 
             if pays_here():
                 return _onnxruntime(spec, threads, int8=True), f"onnxruntime-int8 ({why}; 8 bits are fast here)"
+        except ModuleNotFoundError:
+            pass  # nor would float32 run: its error says what is missing
         except BackendError as error:
             why += f"; {error.user_message}"
     return _onnxruntime(spec, threads), f"onnxruntime ({why})"
@@ -73,13 +75,13 @@ def _fastest_on_cpu(spec: AcousticSpec, threads: int, why: str) -> tuple[Engine,
 
 def _onnxruntime(spec: AcousticSpec, threads: int, *, int8: bool = False) -> Engine:
     try:
-        from tritone_backend.engines.eight_bits import eight_bit_graph
+        from tritone_backend.engines.int8_graph import int8_graph
         from tritone_backend.engines.onnxruntime import OnnxRuntimeEngine
     except ModuleNotFoundError as error:
         raise EngineError(f"the onnxruntime engine needs {error.name}: pip install 'tritone[onnxruntime]'") from None
     if not int8:
         return OnnxRuntimeEngine(spec, threads=threads)
-    return OnnxRuntimeEngine(spec, threads=threads, graph=eight_bit_graph(spec), name="onnxruntime-int8")
+    return OnnxRuntimeEngine(spec, threads=threads, graph=int8_graph(spec), name="onnxruntime-int8")
 
 
 def _torch(spec: AcousticSpec, max_batch: int, spin: bool) -> Engine:

@@ -31,7 +31,7 @@ def pays_here() -> bool:
     return signed_sums_are_exact(onnx)
 
 
-def eight_bit_graph(spec: AcousticSpec) -> Path:
+def int8_graph(spec: AcousticSpec) -> Path:
     """The graph of a model with 8-bit products, calibrated on sound that is made here: some seconds the first time.
 
     What it becomes depends on the processor and on ONNX Runtime's version, so both are part of its name.

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from tritone_backend.engines import choose, create_engine, eight_bits
+from tritone_backend.engines import choose, create_engine, int8_graph
 from tritone_backend.errors import EngineError, ModelError
 from tritone_backend.models.registry import find_model
 from tritone_backend.spec import AcousticSpec
@@ -30,7 +30,7 @@ def without_word(tmp_path):
 
 
 def chosen(model, monkeypatch, exact=True):
-    monkeypatch.setattr(eight_bits, "signed_sums_are_exact", lambda onnx: exact)
+    monkeypatch.setattr(int8_graph, "signed_sums_are_exact", lambda onnx: exact)
     engine, why = create_engine("auto", model, threads=1)
     return engine.name, why
 
@@ -49,6 +49,13 @@ def test_auto_does_without_the_onnx_package_and_says_so(no_gpu, monkeypatch):
     assert "pip install 'tritone[onnxruntime]'" in why
 
 
+def test_without_onnx_runtime_one_line_says_what_is_missing(no_gpu, monkeypatch):
+    for module in ("onnxruntime", "tritone_backend.engines.onnxruntime", "tritone_backend.engines.int8_graph"):
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(EngineError, match=r"pip install 'tritone\[onnxruntime\]'"):
+        create_engine("auto", find_model("default"), threads=1)
+
+
 def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(no_gpu, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TRITONE_CACHE", str(tmp_path / "file" / "cache"))
@@ -59,9 +66,9 @@ def test_a_cache_that_cannot_be_written_is_no_reason_to_fail(no_gpu, monkeypatch
 
 def test_the_graph_is_made_once(no_gpu, monkeypatch):
     spec = AcousticSpec.load(find_model("default"))
-    made = eight_bits.eight_bit_graph(spec)
-    monkeypatch.setattr(eight_bits, "quantise_graph", lambda *_: pytest.fail("made again"))
-    assert eight_bits.eight_bit_graph(spec) == made
+    made = int8_graph.int8_graph(spec)
+    monkeypatch.setattr(int8_graph, "quantise_graph", lambda *_: pytest.fail("made again"))
+    assert int8_graph.int8_graph(spec) == made
     assert [path.name for path in made.parent.iterdir()] == [made.name]
 
 
