@@ -186,5 +186,5 @@ def test_no_gpu_is_one_line(tmp_path):
 def test_the_engine_is_on_the_list_and_unknown_ones_are_refused(tmp_path):
     assert "torch" in ENGINES
     assert list(LADDER) == sorted(set(LADDER))
-    with pytest.raises(EngineError, match="onnxruntime, tensorrt, torch"):
+    with pytest.raises(EngineError, match="onnxruntime, onnxruntime-int8, tensorrt, torch"):
         create_engine("tensorflow", tmp_path, threads=1)
